@@ -1,0 +1,52 @@
+// Builds dist/: JavaScript for Node and for browsers by esbuild, one entry per floor of the house (the package's
+// sub-path exports), and declarations by tsc. `--no-types` leaves the declarations out (the tests do).
+import { execFileSync } from 'node:child_process';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { build as esbuild } from 'esbuild';
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+
+/** Every `src/<floor>/index.ts` and `src/index.ts`, relative to the root. */
+export function entryPoints() {
+  const floors = readdirSync(join(root, 'src'), { withFileTypes: true })
+    .filter((entry) => entry.isDirectory() && existsSync(join(root, 'src', entry.name, 'index.ts')))
+    .map((entry) => `src/${entry.name}/index.ts`);
+  return ['src/index.ts', ...floors];
+}
+
+const common = {
+  absWorkingDir: root,
+  outbase: 'src',
+  bundle: true,
+  format: 'esm',
+  target: 'es2022',
+  splitting: true,
+  sourcemap: true,
+  logLevel: 'warning',
+};
+
+export async function build({ types = true } = {}) {
+  for (const folder of ['node', 'browser']) rmSync(join(root, 'dist', folder), { recursive: true, force: true });
+  await Promise.all([
+    esbuild({ ...common, entryPoints: entryPoints(), outdir: 'dist/node', platform: 'node', packages: 'external' }),
+    esbuild({
+      ...common,
+      entryPoints: entryPoints().filter((entry) => !entry.includes('/cli/')),
+      outdir: 'dist/browser',
+      platform: 'browser',
+      // Node's own modules and native packages are only reached through dynamic imports that a browser never takes.
+      external: ['node:*', '@resvg/resvg-js', 'webgpu', 'gl'],
+    }),
+  ]);
+  if (types) {
+    rmSync(join(root, 'dist', 'types'), { recursive: true, force: true });
+    const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
+    execFileSync(process.execPath, [tsc, '-p', 'tsconfig.types.json'], { cwd: root, stdio: 'inherit' });
+  }
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1]).href) {
+  await build({ types: !process.argv.includes('--no-types') });
+}
