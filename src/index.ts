@@ -1,1 +1,5 @@
 export * from './base/index.js';
+export * from './memory/index.js';
+export * from './graph/index.js';
+export * from './ops/index.js';
+export * from './backends/index.js';

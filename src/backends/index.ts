@@ -1,0 +1,35 @@
+/** @file The backends, best first, and the choice among them. One line adds one. */
+import { DendraError, requireOneOf } from '../base/errors.js';
+import type { Backend, BackendName, Session, SessionOptions } from '../graph/backend.js';
+import { reference } from './reference/index.js';
+
+export { reference } from './reference/index.js';
+
+/** In the order in which `auto` asks them. */
+export const backends: readonly Backend[] = [reference];
+
+export type BackendChoice = BackendName | 'auto';
+
+/**
+ * Opens a session on the named backend, or with `auto` on the first that is available here. Float64 is the reference's.
+ * What runs is in `session.execution`.
+ */
+export async function openSession(choice: BackendChoice = 'auto', options: SessionOptions = {}): Promise<Session> {
+  const names = backends.map(({ name }) => name);
+  requireOneOf('openSession', 'backend', choice, ['auto', ...names]);
+  if (choice === 'auto') {
+    if (options.precision === 'float64') return reference.open(options);
+    for (const backend of backends) {
+      if ((await backend.probe()).available) return backend.open(options);
+    }
+  }
+  const backend = backends.find(({ name }) => name === choice) as Backend;
+  const availability = await backend.probe();
+  if (!availability.available) {
+    throw new DendraError(
+      'unavailable',
+      `openSession: expected backend ${choice} to be available, got: ${availability.reason}`,
+    );
+  }
+  return backend.open(options);
+}

@@ -1,0 +1,33 @@
+/** @file The check that what is fed to a run is what its program asks for, shared by all backends. */
+import { sameShape, shapeText, sizeOf } from '../base/arrays.js';
+import { inputError } from '../base/errors.js';
+import { checkEvents } from '../base/events.js';
+import { isEvents } from '../ops/primitive.js';
+import type { Feeds } from './backend.js';
+import type { Tensor } from './tensor.js';
+
+/** Refuses feeds that are missing, of the wrong kind, or of the wrong size. Event contents are checked in linear time. */
+export function checkFeeds(inputs: ReadonlyMap<string, Tensor>, feeds: Feeds): void {
+  for (const [name, tensor] of inputs) {
+    const value = feeds[name];
+    const where = `run: input \`${name}\``;
+    if (value === undefined) throw inputError(where, `a value of kind ${tensor.kind}`, 'none');
+    if (tensor.kind === 'scalar') {
+      if (typeof value !== 'number') throw inputError(where, 'a number', value);
+    } else if (typeof value === 'number') {
+      throw inputError(where, `a value of kind ${tensor.kind}`, value);
+    } else if (tensor.kind === 'events') {
+      if (!('offsets' in value)) throw inputError(where, 'events', value);
+      if (!sameShape(value.shape, tensor.shape)) {
+        throw inputError(where, `events of shape ${shapeText(tensor.shape)}`, shapeText(value.shape));
+      }
+      checkEvents(where, value);
+    } else {
+      if (!ArrayBuffer.isView(value) || isEvents(value as never)) throw inputError(where, 'a typed array', value);
+      if (tensor.kind === 'int' && !(value instanceof Int32Array)) throw inputError(where, 'an Int32Array', value);
+      if (value.length !== sizeOf(tensor.shape)) {
+        throw inputError(where, `${sizeOf(tensor.shape)} values for shape ${shapeText(tensor.shape)}`, value.length);
+      }
+    }
+  }
+}

@@ -1,0 +1,52 @@
+export * from './activation.js';
+export * from './activations.js';
+export * from './arithmetic.js';
+export * from './dropout.js';
+export * from './elm-scan.js';
+export * from './leaky-trace.js';
+export * from './linear.js';
+export * from './losses.js';
+export * from './memory-decay.js';
+export * from './optimisers.js';
+export * from './primitive.js';
+export * from './routing.js';
+export * from './slice.js';
+export * from './synaptic-drive.js';
+
+import { activation } from './activation.js';
+import { add, interpolate, multiply, scale, sum } from './arithmetic.js';
+import { dropout } from './dropout.js';
+import { elmScan } from './elm-scan.js';
+import { leakyTrace } from './leaky-trace.js';
+import { linear } from './linear.js';
+import { bceWithLogits, meanSquaredError, softmaxCrossEntropy } from './losses.js';
+import { memoryDecay } from './memory-decay.js';
+import { adam, adamax, clipByGlobalNorm } from './optimisers.js';
+import type { AnyPrimitive } from './primitive.js';
+import { slice } from './slice.js';
+import { synapticDrive } from './synaptic-drive.js';
+
+/** Every primitive, by name: one line to add one. The conformance suite runs over this table. */
+export const primitives: Readonly<Record<string, AnyPrimitive>> = Object.fromEntries(
+  [
+    activation,
+    adam,
+    adamax,
+    add,
+    bceWithLogits,
+    clipByGlobalNorm,
+    dropout,
+    elmScan,
+    interpolate,
+    leakyTrace,
+    linear,
+    meanSquaredError,
+    memoryDecay,
+    multiply,
+    scale,
+    slice,
+    softmaxCrossEntropy,
+    sum,
+    synapticDrive,
+  ].map((primitive) => [primitive.name, primitive as AnyPrimitive]),
+);
