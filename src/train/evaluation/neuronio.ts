@@ -1,0 +1,302 @@
+/**
+ * @file The official NeuronIO evaluation (docs/elm.md 3.4): a model is run from rest in overlapping windows, its soma
+ * is aligned to the recorded mean and deviation, simulations with unphysiologically many spikes and the first 500 ms
+ * are left out, and spikes are scored by ROC, the soma in mV.
+ */
+import { DendraError, inputError } from '../../base/errors.js';
+import type { Events } from '../../base/events.js';
+import { roundToHalf } from '../../base/float16.js';
+import {
+  areaUnder,
+  aucAt,
+  explainedVariance,
+  mae,
+  type RocCurve,
+  rmse,
+  rocCurve,
+  truePositivesAt,
+} from '../metrics/index.js';
+import { evaluationWindows, stackWindows } from './windows.js';
+
+/** The soma a model is fitted to is (min(V, −55) + 67.7) / 10, V in mV. */
+export const somaClipMv = -55;
+export const somaOffsetMv = -67.7;
+export const somaScale = 10;
+
+const maximumSpikes = 24;
+const ignoredMs = 500;
+
+/** A recorded simulation: what the evaluation needs of it. One step is 1 ms. */
+export interface NeuronIORecording {
+  readonly name: string;
+  /** Recordings of one group share an alignment: the pickle file they came from, or '' for npz files and shards. */
+  readonly group: string;
+  /** `[1, steps, 1278]` */
+  readonly events: Events;
+  /** 1 in every ms that holds an output spike, else 0; `[steps]` */
+  readonly spikes: Uint8Array;
+  /** Voltage at the soma in mV, as recorded; `[steps]` */
+  readonly somaMv: ArrayLike<number>;
+}
+
+/** A simulation with predictions for every step. The soma is in mV above −67.7 mV, clipped at −55 mV. */
+export interface PredictedRecording {
+  readonly name: string;
+  readonly group: string;
+  readonly spikes: Uint8Array;
+  readonly soma: Float64Array;
+  readonly spikeProbability: Float32Array;
+  readonly predictedSoma: Float64Array;
+}
+
+/** Which recordings share one alignment: those of a group (a pickle file), all of a call, or no alignment. */
+export type Alignment = 'group' | 'all' | 'none';
+
+/** Where the labels come from: exact spike times, or times rounded to float16 as in the published files. */
+export type LabelPrecision = 'exact' | 'float16';
+
+export interface NeuronIOResult {
+  auc: number;
+  somaRmseMv: number;
+  somaMaeMv: number;
+  /** percent */
+  somaExplainedVariance: number;
+  'tpAt0.0025': number;
+  'tpAt0.0100': number;
+  'aucAt0.0025': number;
+  'aucAt0.0100': number;
+  simulations: number;
+  /** simulations with at most 24 spikes: those that are scored */
+  simulationsKept: number;
+  /** recorded spikes in all simulations, before any is left out */
+  spikes: number;
+  labels: LabelPrecision;
+  backend: string;
+}
+
+/** A trace for a figure: voltages in mV, one value per ms. */
+export interface NeuronIOTrace {
+  readonly name: string;
+  readonly spikes: Uint8Array;
+  readonly spikeProbability: Float32Array;
+  readonly somaMv: Float64Array;
+  readonly predictedSomaMv: Float64Array;
+}
+
+export interface NeuronIOEvaluation {
+  readonly result: NeuronIOResult;
+  /** undefined when no simulation is scored or a class is absent */
+  readonly roc: RocCurve | undefined;
+  readonly traces: readonly NeuronIOTrace[];
+}
+
+/** The recorded soma as the evaluation sees it: rounded to float16, clipped at −55 mV, in mV above −67.7 mV. */
+export function somaTarget(somaMv: ArrayLike<number>): Float64Array {
+  return Float64Array.from(somaMv, (voltage) => Math.min(roundToHalf(voltage), somaClipMv) - somaOffsetMv);
+}
+
+/**
+ * Shifts and scales the predicted soma so that over each set of recordings that share an alignment its mean and
+ * standard deviation are those of the recorded soma. A constant prediction becomes the recorded mean.
+ */
+export function alignSoma(recordings: readonly PredictedRecording[], align: Alignment): PredictedRecording[] {
+  if (align === 'none') return [...recordings];
+  const keyOf = (recording: PredictedRecording) => (align === 'all' ? '' : recording.group);
+  const sets = new Map<string, PredictedRecording[]>();
+  for (const recording of recordings) {
+    const set = sets.get(keyOf(recording));
+    if (set) set.push(recording);
+    else sets.set(keyOf(recording), [recording]);
+  }
+  const maps = new Map<string, (value: number) => number>();
+  for (const [key, set] of sets) {
+    const recorded = moments(set.map(({ soma }) => soma));
+    const predicted = moments(set.map(({ predictedSoma }) => predictedSoma));
+    const scale = predicted.deviation > 0 ? recorded.deviation / predicted.deviation : 0;
+    maps.set(key, (value) => (value - predicted.mean) * scale + recorded.mean);
+  }
+  return recordings.map((recording) => ({
+    ...recording,
+    predictedSoma: recording.predictedSoma.map(maps.get(keyOf(recording))!),
+  }));
+}
+
+function moments(arrays: readonly Float64Array[]): { mean: number; deviation: number } {
+  let count = 0;
+  let mean = 0;
+  for (const array of arrays) {
+    for (const value of array) mean += value;
+    count += array.length;
+  }
+  mean /= count;
+  let squares = 0;
+  for (const array of arrays) for (const value of array) squares += (value - mean) ** 2;
+  return { mean, deviation: Math.sqrt(squares / count) };
+}
+
+/**
+ * Scores aligned predictions: simulations with more than 24 recorded spikes and the first 500 ms of every other are
+ * left out. Scores that are undefined for these recordings (no simulation kept, no spike) are NaN.
+ */
+export function scorePredictions(recordings: readonly PredictedRecording[]): {
+  scores: Omit<NeuronIOResult, 'labels' | 'backend'>;
+  roc: RocCurve | undefined;
+} {
+  const spikeCount = (spikes: Uint8Array) => spikes.reduce((sum, spike) => sum + spike, 0);
+  const counts = recordings.map(({ spikes }) => spikeCount(spikes));
+  const kept = recordings.filter((recording, i) => counts[i] <= maximumSpikes && recording.spikes.length > ignoredMs);
+  const scored = <T extends Uint8Array | Float32Array | Float64Array>(
+    pick: (recording: PredictedRecording) => T,
+    into: T,
+  ) => {
+    let at = 0;
+    for (const recording of kept) {
+      into.set(pick(recording).subarray(ignoredMs), at);
+      at += recording.spikes.length - ignoredMs;
+    }
+    return into;
+  };
+  const length = kept.reduce((sum, { spikes }) => sum + spikes.length - ignoredMs, 0);
+  const scores = {
+    auc: Number.NaN,
+    somaRmseMv: Number.NaN,
+    somaMaeMv: Number.NaN,
+    somaExplainedVariance: Number.NaN,
+    'tpAt0.0025': Number.NaN,
+    'tpAt0.0100': Number.NaN,
+    'aucAt0.0025': Number.NaN,
+    'aucAt0.0100': Number.NaN,
+    simulations: recordings.length,
+    simulationsKept: kept.length,
+    spikes: counts.reduce((sum, count) => sum + count, 0),
+  };
+  if (length === 0) return { scores, roc: undefined };
+  const soma = scored((recording) => recording.soma, new Float64Array(length));
+  const predictedSoma = scored((recording) => recording.predictedSoma, new Float64Array(length));
+  scores.somaRmseMv = rmse(soma, predictedSoma);
+  scores.somaMaeMv = mae(soma, predictedSoma);
+  scores.somaExplainedVariance = explainedVariance(soma, predictedSoma);
+  const spikes = scored((recording) => recording.spikes, new Uint8Array(length));
+  if (!spikes.includes(1) || !spikes.includes(0)) return { scores, roc: undefined };
+  const roc = rocCurve(
+    spikes,
+    scored((recording) => recording.spikeProbability, new Float32Array(length)),
+  );
+  scores.auc = areaUnder(roc);
+  scores['tpAt0.0025'] = truePositivesAt(roc, 0.0025);
+  scores['tpAt0.0100'] = truePositivesAt(roc, 0.01);
+  scores['aucAt0.0025'] = aucAt(roc, 0.0025);
+  scores['aucAt0.0100'] = aucAt(roc, 0.01);
+  return { scores, roc };
+}
+
+/** Raw outputs of a model for a batch of windows: spike logits and scaled soma, both `[samples × steps]`. */
+export interface NeuronIOPrediction {
+  readonly spikeLogits: ArrayLike<number>;
+  readonly soma: ArrayLike<number>;
+}
+
+/** Runs a model from rest over a batch of windows `[samples, window, 1278]`. */
+export type NeuronIOPredictor = (events: Events) => Promise<NeuronIOPrediction>;
+
+export interface PredictOptions {
+  /** steps per window; default 500 */
+  window?: number;
+  /** outputs dropped at the start of every window but the first; default 150 */
+  burnIn?: number;
+  /** windows per batch; default 32. Every batch has this size (or all windows, if those are fewer). */
+  batch?: number;
+  /** called after every batch with the windows done and in all */
+  onProgress?: (done: number, total: number) => void;
+  signal?: AbortSignal;
+}
+
+/** Predictions for every step of every recording, not yet aligned. */
+export async function predictRecordings(
+  recordings: readonly NeuronIORecording[],
+  predict: NeuronIOPredictor,
+  { window = 500, burnIn = 150, batch = 32, onProgress, signal }: PredictOptions = {},
+): Promise<PredictedRecording[]> {
+  if (recordings.length === 0) throw inputError('predictRecordings', 'at least one recording', 'none');
+  const predicted = recordings.map((recording) => blankPrediction(recording));
+  const jobs = recordings.flatMap((recording, index) =>
+    evaluationWindows(recording.spikes.length, window, burnIn).map((part) => ({
+      ...part,
+      index,
+      events: recording.events,
+    })),
+  );
+  const samples = Math.min(batch, jobs.length);
+  for (let first = 0; first < jobs.length; first += samples) {
+    if (signal?.aborted) throw new DendraError('interrupted', 'predictRecordings: interrupted');
+    const part = jobs.slice(first, first + samples);
+    const { spikeLogits, soma } = await predict(stackWindows(part, window, samples));
+    part.forEach(({ index, start, keepFrom, keepTo }, sample) => {
+      const { spikeProbability, predictedSoma } = predicted[index];
+      for (let step = keepFrom; step < keepTo; step++) {
+        const at = sample * window + step - start;
+        spikeProbability[step] = 1 / (1 + Math.exp(-spikeLogits[at]));
+        predictedSoma[step] = soma[at] * somaScale;
+      }
+    });
+    onProgress?.(Math.min(first + samples, jobs.length), jobs.length);
+  }
+  return predicted;
+}
+
+function blankPrediction({ name, group, spikes, somaMv }: NeuronIORecording): PredictedRecording {
+  if (somaMv.length !== spikes.length) {
+    throw inputError(`predictRecordings: ${name}`, `a voltage for each of ${spikes.length} ms`, somaMv.length);
+  }
+  return {
+    name,
+    group,
+    spikes,
+    soma: somaTarget(somaMv),
+    spikeProbability: new Float32Array(spikes.length),
+    predictedSoma: new Float64Array(spikes.length),
+  };
+}
+
+export interface NeuronIOEvaluationOptions extends PredictOptions {
+  /** default `group` */
+  align?: Alignment;
+  /** what `spikes` were made from; recorded in the result */
+  labels: LabelPrecision;
+  /** the backend that runs `predict`; recorded in the result */
+  backend: string;
+  /** how many traces to return for figures; default 0 */
+  traces?: number;
+}
+
+/**
+ * Scores a model on recordings, as the authors of the ELM do.
+ *
+ * Units: mV and ms; explained variance in percent. Errors: recordings that are empty or shorter than the 500 ms that are
+ * left out; a prediction that is not finite. Source: docs/elm.md 3.4.
+ */
+export async function evaluateNeuronIO(
+  recordings: readonly NeuronIORecording[],
+  predict: NeuronIOPredictor,
+  options: NeuronIOEvaluationOptions,
+): Promise<NeuronIOEvaluation> {
+  if (!recordings.some(({ spikes }) => spikes.length > ignoredMs)) {
+    throw inputError(
+      'evaluateNeuronIO',
+      `a simulation longer than the ${ignoredMs} ms that the evaluation leaves out`,
+      recordings.length === 0 ? 'no simulation' : `${recordings.length} shorter ones`,
+    );
+  }
+  const aligned = alignSoma(await predictRecordings(recordings, predict, options), options.align ?? 'group');
+  const { scores, roc } = scorePredictions(aligned);
+  return {
+    result: { ...scores, labels: options.labels, backend: options.backend },
+    roc,
+    traces: aligned.slice(0, options.traces ?? 0).map(traceOf),
+  };
+}
+
+function traceOf({ name, spikes, spikeProbability, soma, predictedSoma }: PredictedRecording): NeuronIOTrace {
+  const inMv = (values: Float64Array) => values.map((value) => value + somaOffsetMv);
+  return { name, spikes, spikeProbability, somaMv: inMv(soma), predictedSomaMv: inMv(predictedSoma) };
+}
