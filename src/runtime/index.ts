@@ -1,2 +1,3 @@
 export * from './probe.js';
 export * from './wasm/index.js';
+export * from './workers.js';
