@@ -1,0 +1,2 @@
+export * from './neuronio/index.js';
+export * from './prefetch.js';

@@ -1,0 +1,180 @@
+/**
+ * @file Windows and batches of NeuronIO (docs/elm.md 3.3). A batch is a pure function of (seed, step): any one can be
+ * made alone, in any order, by any worker, and is the same.
+ */
+import { inputError, requireInteger } from '../../base/errors.js';
+import type { Events } from '../../base/events.js';
+import { Stream } from '../../base/random.js';
+import type { NeuronIODataset } from './dataset.js';
+import {
+  type LabelKind,
+  neuronioChannels,
+  neuronioSegments,
+  type Simulation,
+  somaTarget,
+  spikeLabels,
+} from './simulation.js';
+
+/** Where a window lies. */
+export interface WindowPlace {
+  /** Number of the simulation in the dataset. */
+  readonly simulation: number;
+  readonly startMs: number;
+}
+
+/** B windows of T ms. */
+export interface NeuronIOBatch {
+  /** +1 per excitatory and −1 per inhibitory spike, shape [B, T, 1278]. */
+  readonly inputs: Events;
+  /** 1 where the cell spiked, float32 [B, T]. */
+  readonly spikeTarget: Float32Array;
+  /** (min(V, −55) + 67.7) · 0.1, float32 [B, T]. */
+  readonly somaTarget: Float32Array;
+  readonly places: readonly WindowPlace[];
+}
+
+/** A batch of consecutive windows: `first` says that no window of these simulations went before (reset the state). */
+export interface NeuronIOSequenceBatch extends NeuronIOBatch {
+  readonly first: boolean;
+}
+
+export interface BatchOptions {
+  seed: number;
+  /** Windows per batch, B; default 8. */
+  batch?: number;
+  /** Window length T in ms; default 500. */
+  windowMs?: number;
+  /** The earliest start of a window; default 500, after the transient. */
+  earliestStartMs?: number;
+  /** Default: the dataset's. */
+  labels?: LabelKind;
+}
+
+/** Makes the batch of a step, 0, 1, …. */
+export type BatchMaker<T> = (step: number) => Promise<T>;
+
+/** Targets of simulations, computed once each and let go with them. */
+type Targets = { spikes: Float32Array; soma: Float32Array };
+
+function targetCache(labels: LabelKind): (simulation: Simulation) => Targets {
+  const known = new WeakMap<Simulation, Targets>();
+  return (simulation) => {
+    let targets = known.get(simulation);
+    if (!targets) {
+      targets = { spikes: spikeLabels(simulation, labels), soma: somaTarget(simulation.somaMv) };
+      known.set(simulation, targets);
+    }
+    return targets;
+  };
+}
+
+/**
+ * The input spikes of windows as events, shape [windows, steps, 1278]: +1 excitatory, −1 inhibitory. What lies beyond a
+ * simulation's end is silent.
+ */
+export function windowEvents(simulations: readonly Simulation[], startsMs: ArrayLike<number>, steps: number): Events {
+  const samples = simulations.length;
+  const offsets = new Int32Array(samples * steps + 1);
+  let count = 0;
+  for (let b = 0; b < samples; b++) {
+    const { inputs, durationMs } = simulations[b];
+    const start = startsMs[b];
+    const first = inputs.offsets[Math.min(start, durationMs)];
+    for (let step = 1; step <= steps; step++) {
+      offsets[b * steps + step] = count + inputs.offsets[Math.min(start + step, durationMs)] - first;
+    }
+    count = offsets[(b + 1) * steps];
+  }
+  const channels = new Int32Array(count);
+  const values = new Float32Array(count);
+  for (let b = 0; b < samples; b++) {
+    const { inputs, durationMs } = simulations[b];
+    const first = inputs.offsets[Math.min(startsMs[b], durationMs)];
+    const last = inputs.offsets[Math.min(startsMs[b] + steps, durationMs)];
+    channels.set(inputs.channels.subarray(first, last), offsets[b * steps]);
+  }
+  for (let i = 0; i < count; i++) values[i] = channels[i] < neuronioSegments ? 1 : -1;
+  return { shape: [samples, steps, neuronioChannels], offsets, channels, values };
+}
+
+async function makeBatch(
+  dataset: NeuronIODataset,
+  places: readonly WindowPlace[],
+  windowMs: number,
+  targetsOf: (simulation: Simulation) => Targets,
+): Promise<NeuronIOBatch> {
+  const simulations = await Promise.all(places.map((place) => dataset.load(place.simulation)));
+  const spikeTarget = new Float32Array(places.length * windowMs);
+  const soma = new Float32Array(places.length * windowMs);
+  for (let b = 0; b < places.length; b++) {
+    const { startMs } = places[b];
+    const targets = targetsOf(simulations[b]);
+    spikeTarget.set(targets.spikes.subarray(startMs, startMs + windowMs), b * windowMs);
+    soma.set(targets.soma.subarray(startMs, startMs + windowMs), b * windowMs);
+  }
+  const starts = places.map((place) => place.startMs);
+  return { inputs: windowEvents(simulations, starts, windowMs), spikeTarget, somaTarget: soma, places };
+}
+
+function settle(where: string, dataset: NeuronIODataset, options: BatchOptions) {
+  const { seed, batch = 8, windowMs = 500, earliestStartMs = 500, labels = dataset.labels } = options;
+  requireInteger(where, 'batch', batch, { minimum: 1 });
+  requireInteger(where, 'windowMs', windowMs, { minimum: 1 });
+  requireInteger(where, 'earliestStartMs', earliestStartMs, { minimum: 0 });
+  const short = dataset.info.find((info) => info.durationMs <= earliestStartMs + windowMs);
+  if (short) {
+    throw inputError(
+      where,
+      `simulations longer than earliestStartMs + windowMs = ${earliestStartMs + windowMs} ms`,
+      `${short.durationMs} ms in ${short.file}`,
+      'shorten the window',
+    );
+  }
+  if (labels === 'exact' && dataset.labels !== 'exact') {
+    const inexact = dataset.info.find((info) => !info.exactSpikeTimes);
+    throw inputError(where, 'exact spike times', `float16 times in ${inexact?.file}`, "use labels 'float16'");
+  }
+  return { seed, batch, windowMs, earliestStartMs, targetsOf: targetCache(labels) };
+}
+
+/** `take` of 0 … count−1, none twice before all have come once. */
+function drawWithoutReplacement(stream: Stream, count: number, take: number): number[] {
+  const drawn: number[] = [];
+  while (drawn.length < take) drawn.push(...stream.permutation(count, Math.min(count, take - drawn.length)));
+  return drawn;
+}
+
+/**
+ * Random windows: batch `step` takes B simulations without replacement (with, beyond the dataset's count) and from each
+ * a window that starts uniformly in [earliestStartMs, duration − windowMs).
+ */
+export function randomBatches(dataset: NeuronIODataset, options: BatchOptions): BatchMaker<NeuronIOBatch> {
+  const { seed, batch, windowMs, earliestStartMs, targetsOf } = settle('randomBatches', dataset, options);
+  return async (step) => {
+    const stream = new Stream(seed, 'neuronio.batch', step);
+    const places = drawWithoutReplacement(stream, dataset.count, batch).map((simulation) => ({
+      simulation,
+      startMs: earliestStartMs + stream.integer(dataset.info[simulation].durationMs - windowMs - earliestStartMs),
+    }));
+    return makeBatch(dataset, places, windowMs, targetsOf);
+  };
+}
+
+/**
+ * Consecutive windows for truncated back-propagation with carried state: steps come in groups of K = ⌊(duration −
+ * earliestStartMs) / windowMs⌋; step g·K + k holds window k of the B simulations drawn for group g, so that each window
+ * continues the one before it, and k = 0 is `first`.
+ */
+export function sequenceBatches(dataset: NeuronIODataset, options: BatchOptions): BatchMaker<NeuronIOSequenceBatch> {
+  const { seed, batch, windowMs, earliestStartMs, targetsOf } = settle('sequenceBatches', dataset, options);
+  const windows = Math.floor((dataset.durationMs - earliestStartMs) / windowMs);
+  return async (step) => {
+    requireInteger('sequenceBatches', 'step', step, { minimum: 0 });
+    const window = step % windows;
+    const stream = new Stream(seed, 'neuronio.sequence', Math.floor(step / windows));
+    const startMs = earliestStartMs + window * windowMs;
+    const drawn = drawWithoutReplacement(stream, dataset.count, batch);
+    const places = drawn.map((simulation) => ({ simulation, startMs }));
+    return { ...(await makeBatch(dataset, places, windowMs, targetsOf)), first: window === 0 };
+  };
+}

@@ -1,0 +1,4 @@
+export * from './batches.js';
+export * from './dataset.js';
+export * from './npz.js';
+export * from './simulation.js';
