@@ -1,0 +1,418 @@
+/**
+ * @file The training loop. It knows nothing of what is trained: a task gives parameters, loss, batches and scores; the
+ * loop drives them over a session, keeps the best, writes the record, and can be stopped and resumed at any step with
+ * the same bits.
+ *
+ * A step is one run of one plan that reads nothing back: gradients, clipping, the optimiser, the average of the
+ * parameters and the running mean of the loss all stay on the backend. The mean loss comes back every few steps.
+ */
+import type { NumericTensor } from '../base/arrays.js';
+import { DendraError, inputError, requireInteger } from '../base/errors.js';
+import { prefetched } from '../data/prefetch.js';
+import {
+  apply,
+  compile,
+  type Execution,
+  gradient,
+  type Program,
+  type Session,
+  scalarInput,
+  type Tensor,
+  type Update,
+  variable,
+} from '../graph/index.js';
+import { interpolate } from '../ops/index.js';
+import { type Averaging, averagingWeight, checkAveraging } from './averaging.js';
+import { type Checkpoint, loadCheckpoint, saveCheckpoint } from './checkpoint.js';
+import { momentNames, type OptimiserName, optimiserStep } from './optimisers.js';
+import type { Progress } from './progress.js';
+import type { RunEvent, RunRecord } from './record.js';
+import { type ScheduleName, schedule } from './schedules.js';
+import type { Evaluator, Scores, Tensors, TrainingTask } from './task.js';
+
+/** Everything that decides the numbers, apart from the task. */
+export interface TrainingPlan {
+  readonly steps: number;
+  readonly optimiser: OptimiserName;
+  readonly schedule: ScheduleName;
+  readonly learningRate: number;
+  readonly warmupSteps?: number;
+  readonly finalRate?: number;
+  readonly clipNorm?: number;
+  readonly averaging?: Averaging;
+  /** updates between validations; the last step is always followed by one */
+  readonly validEvery: number;
+}
+
+export interface TrainOptions {
+  readonly plan: TrainingPlan;
+  readonly session: Session;
+  /** where events and checkpoints go; without it nothing is kept and a stopped run is lost */
+  readonly record?: RunRecord;
+  /** go on from the record's newest checkpoint, if it has one */
+  readonly resume?: boolean;
+  /** let a run go on where its bits would differ: another backend, precision, SIMD variant or adapter */
+  readonly allowDifferent?: boolean;
+  /** updates between checkpoints; default `plan.validEvery` */
+  readonly checkpointEvery?: number;
+  /** updates between looks at the mean loss; default steps/200, from 1 to 100 */
+  readonly readEvery?: number;
+  /** makes the progress to show, given the steps done before and in all */
+  readonly progress?: (from: number, total: number) => Progress;
+  /** told of what went wrong but was mended; default: nobody (the record has it) */
+  readonly warn?: (message: string) => void;
+  readonly signal?: AbortSignal;
+}
+
+export interface TrainResult {
+  /** the parameters that the selection chose, or the last ones without validation; averaged where averaging is on */
+  readonly parameters: ReadonlyMap<string, NumericTensor>;
+  /** the updates made when they were taken */
+  readonly selectedStep: number;
+  /** their scores; undefined without validation */
+  readonly scores: Scores | undefined;
+  readonly steps: number;
+  /** time spent training, over all resumed parts */
+  readonly seconds: number;
+}
+
+/** What a checkpoint holds beside its arrays. */
+interface LoopState {
+  step: number;
+  seconds: number;
+  /** steps that the running mean of the loss spans */
+  meanOver: number;
+  /** the step after which scores were last taken */
+  validated: number;
+  best: { step: number; scores: Scores } | undefined;
+  execution: Execution;
+}
+
+const averageName = (name: string) => `average/${name}`;
+const lossName = 'loss.mean';
+/** A checkpoint is also due after this long, however few the steps. */
+const longestUnsavedMs = 60_000;
+
+/** Runs a task's training from the start or from where it stopped. */
+export async function train(task: TrainingTask, options: TrainOptions): Promise<TrainResult> {
+  const loop = new Loop(task, options);
+  await loop.prepare();
+  return loop.run();
+}
+
+class Loop {
+  readonly #task: TrainingTask;
+  readonly #options: TrainOptions;
+  readonly #plan: TrainingPlan;
+  readonly #session: Session;
+  readonly #rate: (step: number) => number;
+  readonly #trainable: { name: string; shape: readonly number[] }[];
+  readonly #readEvery: number;
+  readonly #checkpointEvery: number;
+  #state: LoopState;
+  /** the best parameters so far: copies that training cannot touch */
+  #best = new Map<string, NumericTensor>();
+  #progress: Progress | undefined;
+  #startedAt = 0;
+  #savedAt = 0;
+  #savedStep = 0;
+
+  constructor(task: TrainingTask, options: TrainOptions) {
+    const { plan, session } = options;
+    this.#task = task;
+    this.#options = options;
+    this.#plan = plan;
+    this.#session = session;
+    this.#rate = schedule(plan);
+    requireInteger('train', 'validEvery', plan.validEvery, { minimum: 1 });
+    if (plan.averaging) checkAveraging(plan.averaging, plan.steps);
+    this.#readEvery = options.readEvery ?? Math.min(100, Math.max(1, Math.round(plan.steps / 200)));
+    this.#checkpointEvery = options.checkpointEvery ?? plan.validEvery;
+    requireInteger('train', 'readEvery', this.#readEvery, { minimum: 1 });
+    requireInteger('train', 'checkpointEvery', this.#checkpointEvery, { minimum: 1 });
+    this.#trainable = [...task.variables]
+      .filter(([, { trainable }]) => trainable)
+      .map(([name, { shape }]) => ({ name, shape }));
+    if (this.#trainable.length === 0) throw inputError('train', 'at least one trainable parameter', 'none');
+    if (task.evaluator && !task.selection) throw inputError('train', 'a selection beside the evaluator', 'none');
+    this.#state = { step: 0, seconds: 0, meanOver: 0, validated: 0, best: undefined, execution: session.execution };
+  }
+
+  /** Puts the initial values, or those of a checkpoint, on the backend. */
+  async prepare(): Promise<void> {
+    const { record, resume } = this.#options;
+    for (const [name, { shape, data }] of this.#task.variables) this.#session.define(name, shape, data);
+    for (const { name, shape } of this.#trainable) {
+      const { first, second } = momentNames(name);
+      this.#session.define(first, shape);
+      this.#session.define(second, shape);
+      if (this.#plan.averaging) {
+        this.#session.define(averageName(name), shape, this.#task.variables.get(name)?.data);
+      }
+    }
+    this.#session.define(lossName, []);
+    if (!resume || !record) {
+      await this.#note('start', { execution: this.#session.execution });
+      return;
+    }
+    await record.repair();
+    const loaded = await loadCheckpoint<LoopState>(record.folder);
+    if (loaded) this.#restore(loaded);
+    await this.#note('resume', { execution: this.#session.execution });
+    for (const message of loaded?.warnings ?? []) await this.#warn(message);
+  }
+
+  #restore({ state, arrays }: Checkpoint<LoopState>): void {
+    this.#requireSameExecution(state.execution);
+    for (const name of this.#variableNames()) {
+      const array = arrays.get(name);
+      if (!array) throw inputError('train', `an array \`${name}\` in the checkpoint`, 'none');
+      this.#session.write(name, array.data);
+    }
+    for (const [name, array] of arrays) {
+      if (name.startsWith('best/')) this.#best.set(name.slice('best/'.length), array);
+    }
+    const { best } = state;
+    // JSON has no NaN: an undefined score was written as null.
+    const scores =
+      best && Object.fromEntries(Object.entries(best.scores).map(([key, value]) => [key, value ?? Number.NaN]));
+    this.#state = { ...state, best: best && { ...best, scores: scores ?? {} }, execution: this.#session.execution };
+    this.#savedStep = state.step;
+  }
+
+  /** What can change bits: the thread count can't. */
+  #requireSameExecution(before: Execution): void {
+    const now = this.#session.execution;
+    const keys = ['backend', 'precision', 'simd', 'adapter'] as const;
+    const differ = keys.filter((key) => before[key] !== now[key]);
+    if (differ.length === 0 || this.#options.allowDifferent) return;
+    const show = (execution: Execution) => differ.map((key) => `${key} ${execution[key] ?? 'none'}`).join(', ');
+    throw inputError(
+      'train',
+      `to resume on ${show(before)} as the run began`,
+      show(now),
+      'choose the same, or allow different bits with --allow-different',
+    );
+  }
+
+  async run(): Promise<TrainResult> {
+    const { signal } = this.#options;
+    const { steps, averaging } = this.#plan;
+    const state = this.#state;
+    const batch = prefetched((step: number) => this.#task.batch(step));
+    const step = compile(
+      this.#session,
+      (shapes) => this.#program(shapes),
+      (feeds) => this.#task.shapesOf(feeds),
+    );
+    const evaluator = await this.#task.evaluator?.(this.#session, this.#scoredTensors());
+    const breathe = breather();
+    this.#progress = this.#options.progress?.(state.step, steps);
+    this.#startedAt = performance.now() - 1000 * state.seconds;
+    this.#savedAt = performance.now();
+    try {
+      for (;;) {
+        if (signal?.aborted) await this.#interrupt();
+        if (evaluator && this.#validationDue()) await this.#validate(evaluator);
+        if (this.#checkpointDue()) await this.#checkpoint();
+        if (state.step === steps) break;
+        const at = state.step;
+        const feeds = {
+          ...(await batch(at)),
+          learningRate: this.#rate(at),
+          step: at,
+          update: at + 1,
+          lossWeight: 1 / (state.meanOver + 1),
+          ...(averaging && { averageWeight: averagingWeight(averaging, at) }),
+        };
+        const read = (at + 1) % this.#readEvery === 0 || at + 1 === steps;
+        const { loss } = await step(feeds, read ? ['loss'] : []);
+        state.step++;
+        state.meanOver++;
+        if (read) await this.#noteLoss(loss[0]);
+        await breathe();
+      }
+    } finally {
+      step.dispose();
+      evaluator?.dispose();
+      this.#progress?.finish();
+    }
+    return this.#result();
+  }
+
+  /** One update as a program. */
+  #program(shapes: Readonly<Record<string, readonly number[]>>): Program<'loss'> {
+    const tensors = this.#tensors();
+    const parameters = this.#trainable.map(({ name }) => tensors[name]);
+    const loss = this.#task.loss(tensors, shapes, scalarInput('step'));
+    const { updates, updated } = optimiserStep(
+      this.#plan,
+      this.#trainable,
+      parameters,
+      gradient(loss, parameters),
+      scalarInput('learningRate'),
+      scalarInput('update'),
+    );
+    const mean = movedTowards([variable(lossName, [])], [loss], scalarInput('lossWeight'));
+    const averages = this.#plan.averaging
+      ? movedTowards(
+          this.#trainable.map(({ name, shape }) => variable(averageName(name), shape)),
+          updated,
+          scalarInput('averageWeight'),
+        )
+      : [];
+    return { outputs: { loss: mean[0].value }, updates: [...updates, ...mean, ...averages] };
+  }
+
+  #tensors(): Record<string, Tensor> {
+    return Object.fromEntries([...this.#task.variables].map(([name, { shape }]) => [name, variable(name, shape)]));
+  }
+
+  /** The variables that are scored and saved: averaged ones where averaging is on. */
+  #scoredTensors(): Tensors {
+    const tensors = this.#tensors();
+    for (const { name, shape } of this.#trainable) tensors[name] = variable(this.#scoredName(name), shape);
+    return tensors;
+  }
+
+  #scoredName(name: string): string {
+    return this.#plan.averaging ? averageName(name) : name;
+  }
+
+  /** Every variable that training changes. */
+  #variableNames(): string[] {
+    const names = this.#trainable.flatMap(({ name }) => {
+      const { first, second } = momentNames(name);
+      return [name, first, second, ...(this.#plan.averaging ? [averageName(name)] : [])];
+    });
+    return [...names, lossName];
+  }
+
+  async #readParameters(nameOf: (name: string) => string): Promise<Map<string, NumericTensor>> {
+    const found = new Map<string, NumericTensor>();
+    for (const { name, shape } of this.#trainable) {
+      found.set(name, { shape, data: await this.#session.read(nameOf(name)) });
+    }
+    return found;
+  }
+
+  async #noteLoss(loss: number): Promise<void> {
+    const state = this.#state;
+    if (!Number.isFinite(loss)) {
+      throw new DendraError(
+        'failed',
+        `train: expected a finite loss, got ${loss} in the ${state.meanOver} steps up to step ${state.step}; lower the learning rate or clip the gradient`,
+      );
+    }
+    state.meanOver = 0;
+    await this.#note('train', { loss, learningRate: this.#rate(state.step - 1) });
+    this.#progress?.update(state.step, { loss });
+  }
+
+  #validationDue(): boolean {
+    const { step, validated } = this.#state;
+    const { steps, validEvery } = this.#plan;
+    return step !== validated && (step === steps || (step > 0 && step % validEvery === 0));
+  }
+
+  async #validate(evaluator: Evaluator): Promise<void> {
+    const { signal } = this.#options;
+    const state = this.#state;
+    const started = performance.now();
+    const show = (done: number, total: number) =>
+      this.#progress?.update(state.step, { validating: `${done}/${total}` });
+    let scores: Scores;
+    try {
+      scores = await evaluator.evaluate(show, signal);
+    } catch (error) {
+      if (signal?.aborted) await this.#interrupt();
+      throw error;
+    }
+    const selected = this.#isBetter(scores);
+    if (selected) {
+      this.#best = await this.#readParameters((name) => this.#scoredName(name));
+      state.best = { step: state.step, scores };
+    }
+    state.validated = state.step;
+    await this.#note('valid', { scores, selected, validationSeconds: (performance.now() - started) / 1000 });
+  }
+
+  #isBetter(scores: Scores): boolean {
+    const { score, better } = this.#task.selection as NonNullable<TrainingTask['selection']>;
+    const value = scores[score];
+    if (value === undefined) throw inputError('train', `a score \`${score}\` to select by`, Object.keys(scores));
+    const best = this.#state.best?.scores[score];
+    // An undefined score never beats a defined one, but something must be kept.
+    if (best === undefined || Number.isNaN(best)) return true;
+    return better === 'higher' ? value > best : value < best;
+  }
+
+  #checkpointDue(): boolean {
+    const { step } = this.#state;
+    if (step === this.#savedStep) return false;
+    const late = performance.now() - this.#savedAt > longestUnsavedMs;
+    return step === this.#plan.steps || (step > 0 && (late || step % this.#checkpointEvery === 0));
+  }
+
+  async #checkpoint(): Promise<void> {
+    const { record } = this.#options;
+    if (!record) return;
+    const arrays = new Map<string, NumericTensor>();
+    const shapes = new Map<string, readonly number[]>([[lossName, []]]);
+    for (const { name, shape } of this.#trainable) {
+      const { first, second } = momentNames(name);
+      for (const one of [name, first, second, averageName(name)]) shapes.set(one, shape);
+    }
+    for (const name of this.#variableNames()) {
+      arrays.set(name, { shape: shapes.get(name) ?? [], data: await this.#session.read(name) });
+    }
+    for (const [name, array] of this.#best) arrays.set(`best/${name}`, array);
+    this.#state.seconds = (performance.now() - this.#startedAt) / 1000;
+    await saveCheckpoint(record.folder, this.#state.step, { state: this.#state, arrays });
+    this.#savedStep = this.#state.step;
+    this.#savedAt = performance.now();
+    await this.#note('checkpoint');
+  }
+
+  async #interrupt(): Promise<never> {
+    await this.#checkpoint();
+    await this.#note('interrupted');
+    const { record } = this.#options;
+    const advice = record ? `; resume ${record.folder.path} to go on` : '';
+    throw new DendraError('interrupted', `train: interrupted after ${this.#state.step} steps${advice}`);
+  }
+
+  async #result(): Promise<TrainResult> {
+    const { best, step: steps } = this.#state;
+    const parameters = best ? this.#best : await this.#readParameters((name) => this.#scoredName(name));
+    const seconds = (performance.now() - this.#startedAt) / 1000;
+    await this.#note('end', { selectedStep: best?.step ?? steps, scores: best?.scores });
+    return { parameters, selectedStep: best?.step ?? steps, scores: best?.scores, steps, seconds };
+  }
+
+  async #note(type: RunEvent['type'], fields: Record<string, unknown> = {}): Promise<void> {
+    const seconds = this.#startedAt ? (performance.now() - this.#startedAt) / 1000 : this.#state.seconds;
+    await this.#options.record?.append({ type, step: this.#state.step, seconds, ...fields });
+  }
+
+  async #warn(message: string): Promise<void> {
+    await this.#note('warning', { message });
+    this.#options.warn?.(message);
+  }
+}
+
+/** Updates that move variables a share of the way to values. */
+function movedTowards(variables: readonly Tensor[], values: readonly Tensor[], weight: Tensor): Update[] {
+  const moved = apply(interpolate, { a: variables, b: values, weight }).y;
+  return variables.map((target, k) => ({ variable: target, value: moved[k] }));
+}
+
+/** Lets timers and signals in now and then: a CPU backend's steps alone would never give way to them. */
+function breather(everyMs = 25): () => Promise<void> {
+  let last = performance.now();
+  return async () => {
+    if (performance.now() - last < everyMs) return;
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    last = performance.now();
+  };
+}
