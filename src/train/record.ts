@@ -76,8 +76,12 @@ export class RunRecord {
     await this.folder.append(eventsName, `${toJson({ v: 1, ...event })}\n`);
   }
 
-  /** Cuts off a last line that a kill has torn; returns whether there was one. Call before going on with a run. */
+  /**
+   * Mends what a kill left: cuts off a torn last line and removes unfinished files. Returns whether a line was torn.
+   * Call before going on with a run.
+   */
   async repair(): Promise<boolean> {
+    await this.folder.clean();
     const content = await this.folder.read(eventsName);
     if (content === undefined) return false;
     const whole = content.lastIndexOf(10) + 1;

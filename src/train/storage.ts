@@ -3,6 +3,7 @@
  * in. A written file is whole or absent; names may hold slashes.
  */
 import { DendraError, inputError } from '../base/errors.js';
+import { writeFileAtomically } from '../runtime/index.js';
 
 export interface Folder {
   /** for messages: the path on disk, or a label */
@@ -16,12 +17,17 @@ export interface Folder {
   /** cuts to the first `size` bytes */
   truncate(name: string, size: number): Promise<void>;
   remove(name: string): Promise<void>;
+  /** removes what writes that a kill cut short have left behind */
+  clean(): Promise<void>;
   /** names of the files directly in a sub-folder ('' for the folder itself), sorted; empty where there is none */
   list(subfolder?: string): Promise<string[]>;
 }
 
 const encoder = new TextEncoder();
 const bytesOf = (content: Uint8Array | string) => (typeof content === 'string' ? encoder.encode(content) : content);
+
+/** How `writeFileAtomically` names what is not whole yet. */
+const unfinished = '.partial';
 
 /** A folder that lives in memory. */
 export function memoryFolder(path = 'memory'): Folder {
@@ -46,6 +52,7 @@ export function memoryFolder(path = 'memory'): Folder {
     remove: async (name) => {
       files.delete(name);
     },
+    clean: async () => {},
     list: async (subfolder = '') => {
       const prefix = subfolder === '' ? '' : `${subfolder}/`;
       return [...files.keys()]
@@ -80,30 +87,23 @@ export async function diskFolder(path: string): Promise<Folder> {
         return absent(error) ? undefined : refuse(error);
       }
     },
-    write: async (name, content) => {
-      const beside = `${at(name)}.writing`;
-      await fs.mkdir(dirname(beside), { recursive: true }).catch(refuse);
-      const file = await fs.open(beside, 'w');
-      try {
-        await file.writeFile(bytesOf(content));
-        // On disk before the rename: after a power cut the name must not point at a hole.
-        await file.sync();
-      } finally {
-        await file.close();
-      }
-      await fs.rename(beside, at(name));
-    },
+    write: (name, content) => writeFileAtomically(at(name), content),
     append: async (name, content) => {
       await fs.mkdir(dirname(at(name)), { recursive: true }).catch(refuse);
       await fs.appendFile(at(name), content);
     },
     truncate: (name, size) => fs.truncate(at(name), size),
     remove: (name) => fs.rm(at(name), { force: true }),
+    clean: async () => {
+      for (const entry of await fs.readdir(path, { recursive: true, withFileTypes: true })) {
+        if (entry.isFile() && entry.name.endsWith(unfinished)) await fs.rm(join(entry.parentPath, entry.name));
+      }
+    },
     list: async (subfolder = '') => {
       try {
         const entries = await fs.readdir(at(subfolder), { withFileTypes: true });
         return entries
-          .filter((entry) => entry.isFile() && !entry.name.endsWith('.writing'))
+          .filter((entry) => entry.isFile() && !entry.name.endsWith(unfinished))
           .map((entry) => entry.name)
           .sort();
       } catch (error) {

@@ -61,8 +61,10 @@ test('an unfinished write is not seen; only damaged ones are an error', async ()
   const path = temporaryFolder();
   const folder = await diskFolder(path);
   await saveCheckpoint(folder, 1, { state: { step: 1 }, arrays: arrays(1) });
-  writeFileSync(join(path, 'checkpoints', 'step-000000002.safetensors.writing'), 'half');
+  writeFileSync(join(path, 'checkpoints', 'step-000000002.safetensors.7-0.partial'), 'half');
   assert.is((await loadCheckpoint<{ step: number }>(folder))?.state.step, 1);
+  await folder.clean();
+  assert.is(readdirSync(join(path, 'checkpoints')).length, 1);
   const [file] = readdirSync(join(path, 'checkpoints'));
   appendFileSync(join(path, 'checkpoints', file), '');
   flip(join(path, 'checkpoints', file), 20);

@@ -1,14 +1,16 @@
-import { denseFromEvents, type Events, eventsFromDense } from '../../src/base/events.js';
+import { readFileSync } from 'node:fs';
+import type { Events } from '../../src/base/events.js';
+import { inMemory, type Simulation, sortInputSpikes, spikeLabels } from '../../src/data/index.js';
+import { bytesSource, openNpz } from '../../src/io/index.js';
 import {
   alignSoma,
   evaluateNeuronIO,
-  type NeuronIORecording,
+  evaluationWindows,
   type PredictedRecording,
-  predictRecordings,
+  predictNeuronIO,
+  recordedSoma,
   scorePredictions,
-  somaTarget,
-} from '../../src/train/evaluation/neuronio.js';
-import { evaluationWindows, stackWindows } from '../../src/train/evaluation/windows.js';
+} from '../../src/train/index.js';
 import { allClose, assert, suite, throws } from '../harness.js';
 
 const test = suite('train/evaluation');
@@ -40,36 +42,25 @@ test('the kept parts of the windows tile any recording', () => {
   }
 });
 
-/** One simulation in which channel c of 3 fires at t when (t · 7 + c · 3) mod 11 = 0. */
-function recording(name: string, steps: number, spikeAt: number[] = [], group = ''): NeuronIORecording {
-  const dense = Float32Array.from({ length: steps * 3 }, (_, i) =>
-    Number((Math.floor(i / 3) * 7 + (i % 3) * 3) % 11 === 0),
-  );
-  const spikes = new Uint8Array(steps);
-  for (const t of spikeAt) spikes[t] = 1;
-  const somaMv = Float32Array.from({ length: steps }, (_, t) => -70 + 5 * Math.sin(t / 50) + 30 * spikes[t]);
-  return { name, group, events: eventsFromDense(dense, [1, steps, 3]), spikes, somaMv };
+/** A simulation in which input channel t mod 5 fires once, and channel 640 three times in every 7th ms. */
+function simulation(name: string, durationMs: number, outputSpikesMs: number[] = []): Simulation {
+  const channels: number[] = [];
+  const times: number[] = [];
+  for (let t = 0; t < durationMs; t++) {
+    channels.push(t % 5, ...(t % 7 === 0 ? [640, 640, 640] : []));
+    while (times.length < channels.length) times.push(t);
+  }
+  return {
+    name,
+    durationMs,
+    inputs: sortInputSpikes(name, channels, times, durationMs),
+    somaMv: Float32Array.from({ length: durationMs }, (_, t) => -70 + 5 * Math.sin(t / 50)),
+    outputSpikesMs: Float32Array.from(outputSpikesMs, (t) => t + 0.5),
+    exactSpikeTimes: true,
+  };
 }
 
-test('stacked windows hold what the recordings hold, silent beyond the end and in the filling', () => {
-  const { events } = recording('a', 20);
-  const whole = denseFromEvents(events);
-  const stacked = stackWindows(
-    [
-      { events, start: 4 },
-      { events, start: 15 },
-    ],
-    8,
-    3,
-  );
-  assert.equal([...stacked.shape], [3, 8, 3]);
-  const expected = new Float32Array(3 * 8 * 3);
-  expected.set(whole.subarray(4 * 3, 12 * 3), 0);
-  expected.set(whole.subarray(15 * 3, 20 * 3), 8 * 3);
-  allClose(denseFromEvents(stacked), expected, { absolute: 0 });
-});
-
-/** Outputs the number of steps since the window began and the number of input events at the step. */
+/** Predicts the number of steps since the window began and the number of input events at the step. */
 const counting = (batches: number[]) => async (events: Events) => {
   const [samples, steps] = events.shape;
   batches.push(samples);
@@ -81,11 +72,11 @@ const counting = (batches: number[]) => async (events: Events) => {
 };
 
 test('every step gets the prediction of its own window, whatever the batch size', async () => {
-  const recordings = [recording('a', 1300), recording('b', 900)];
+  const simulations = [simulation('a', 1300), simulation('b', 900)];
   for (const batch of [1, 3, 100]) {
     const batches: number[] = [];
     const done: number[] = [];
-    const [first, second] = await predictRecordings(recordings, counting(batches), {
+    const predicted = await predictNeuronIO(inMemory(simulations), counting(batches), {
       window: 400,
       burnIn: 100,
       batch,
@@ -93,21 +84,19 @@ test('every step gets the prediction of its own window, whatever the batch size'
     });
     assert.ok(batches.every((size) => size === Math.min(batch, 7)));
     assert.is(done.at(-1), 7);
-    const logit = (probability: number) => Math.log(probability / (1 - probability));
-    assert.ok(Math.abs(logit(first.spikeProbability[3]) - 3) < 1e-5);
-    assert.ok(first.spikeProbability[400] > 0.999, 'step 400 is step 100 of the second window');
-    for (const [predicted, { events }] of [
-      [first, recordings[0]],
-      [second, recordings[1]],
-    ] as const) {
-      const counts = Array.from(predicted.predictedSoma, (_, t) => 10 * (events.offsets[t + 1] - events.offsets[t]));
-      allClose(predicted.predictedSoma, counts, { absolute: 0 });
-    }
+    const [{ spikeProbability }] = predicted;
+    assert.ok(Math.abs(Math.log(spikeProbability[3] / (1 - spikeProbability[3])) - 3) < 1e-5);
+    assert.ok(spikeProbability[400] > 0.999, 'step 400 is step 100 of the second window');
+    predicted.forEach(({ predictedSoma }, i) => {
+      const { inputs } = simulations[i];
+      const counts = Array.from(predictedSoma, (_, t) => 10 * (inputs.offsets[t + 1] - inputs.offsets[t]));
+      allClose(predictedSoma, counts, { absolute: 0 });
+    });
   }
 });
 
 test('the soma is rounded to float16, clipped at -55 mV and counted from -67.7 mV', () => {
-  allClose(somaTarget([-70.01, -55, 20, -67.703125]), [-70 + 67.7, 12.7, 12.7, -67.6875 + 67.7], { absolute: 1e-12 });
+  allClose(recordedSoma([-70.01, -55, 20, -67.703125]), [-70 + 67.7, 12.7, 12.7, -67.6875 + 67.7], { absolute: 1e-12 });
 });
 
 const predicted = (soma: number[], predictedSoma: number[], group = ''): PredictedRecording => ({
@@ -132,52 +121,93 @@ test('alignment restores mean and deviation per group, over all, or not at all',
   allClose(alignSoma([predicted([1, 3], [4, 4])], 'all')[0].predictedSoma, [2, 2], { absolute: 1e-12 });
 });
 
-test('simulations with more than 24 spikes and the first 500 ms are not scored', async () => {
+test('simulations with more than 24 spikes and the first 500 ms are not scored', () => {
   const many = Array.from({ length: 25 }, (_, i) => 600 + 10 * i);
   const recordings = [
-    recording('kept', 1000, [100, 700, 800]),
-    recording('wild', 1000, many),
-    recording('silent', 1000),
-  ];
-  const perfect = new Map(recordings.map((one) => [one.name, one]));
-  const scored = scorePredictions(
-    recordings.map(({ name, group, spikes, somaMv }) => ({
-      name,
-      group,
-      spikes,
-      soma: somaTarget(somaMv),
-      spikeProbability: Float32Array.from(spikes),
+    simulation('kept', 1000, [100, 700, 800]),
+    simulation('wild', 1000, many),
+    simulation('silent', 1000),
+  ].map((one) => ({
+    name: one.name,
+    group: '',
+    spikes: Uint8Array.from(spikeLabels(one)),
+    soma: recordedSoma(one.somaMv),
+  }));
+  const { scores, roc } = scorePredictions(
+    recordings.map((one) => ({
+      ...one,
+      spikeProbability: Float32Array.from(one.spikes),
       // wrong before 500 ms and in the wild one only
-      predictedSoma: somaTarget(somaMv).map((value, t) => (t < 500 || name === 'wild' ? 99 : value)),
+      predictedSoma: one.soma.map((value, t) => (t < 500 || one.name === 'wild' ? 99 : value)),
     })),
   );
-  assert.is(perfect.size, 3);
-  const { scores, roc } = scored;
   assert.equal([scores.simulations, scores.simulationsKept, scores.spikes], [3, 2, 28]);
   assert.equal([scores.somaRmseMv, scores.somaMaeMv, scores.somaExplainedVariance, scores.auc], [0, 0, 100, 1]);
   assert.equal([scores['tpAt0.0025'], scores['aucAt0.0100']], [1, 1]);
-  assert.is(roc!.falsePositiveRate.length, 3);
+  assert.is(roc?.falsePositiveRate.length, 3);
 });
 
-test('an evaluation without spikes has no spike scores, and one without simulations is refused', async () => {
-  const evaluation = await evaluateNeuronIO([recording('a', 900)], counting([]), {
-    labels: 'exact',
-    backend: 'reference',
-    traces: 1,
-  });
+test('an evaluation without spikes has no spike scores, one without long simulations is refused', async () => {
+  const backend = 'reference';
+  const one = simulation('a', 900);
+  const evaluation = await evaluateNeuronIO(inMemory([one]), counting([]), { backend, traces: 1 });
   assert.ok(Number.isNaN(evaluation.result.auc));
   assert.ok(evaluation.result.somaRmseMv > 0);
+  assert.is(evaluation.result.labels, 'exact');
   assert.is(evaluation.roc, undefined);
   assert.is(evaluation.traces.length, 1);
-  assert.ok(Math.abs(evaluation.traces[0].somaMv[100] - recording('a', 900).somaMv[100]) < 0.05);
-  const options = { labels: 'exact', backend: 'reference' } as const;
-  await throws(() => evaluateNeuronIO([], counting([]), options), /longer than the 500 ms.*got no simulation/);
-  await throws(() => evaluateNeuronIO([recording('a', 400)], counting([]), options), /got 1 shorter ones/);
+  assert.ok(Math.abs(evaluation.traces[0].somaMv[100] - one.somaMv[100]) < 0.05);
+  const short = inMemory([simulation('a', 400)]);
+  await throws(() => evaluateNeuronIO(short, counting([]), { backend }), /longer than the 500 ms.*got 1 shorter ones/);
+  const rounded = inMemory([{ ...one, exactSpikeTimes: false }]);
+  await throws(
+    () => evaluateNeuronIO(rounded, counting([]), { backend, labels: 'exact' }),
+    /exact spike times in a, got float16/,
+  );
 });
 
 test('an interrupted evaluation stops', async () => {
   const signal = AbortSignal.abort();
-  await throws(() => predictRecordings([recording('a', 900)], counting([]), { signal }), /interrupted/);
+  await throws(() => predictNeuronIO(inMemory([simulation('a', 900)]), counting([]), { signal }), /interrupted/);
+});
+
+test.withReference('scores of the official evaluator from its own predictions', async (reference) => {
+  const official = JSON.parse(readFileSync(reference('elm', 'golden', 'tiny_eval_metrics.json'), 'utf8'));
+  for (const name of ['burn150_win500', 'burn500_win1000']) {
+    const file = reference('elm', 'golden', `tiny_eval_${name}.npz`);
+    const npz = await openNpz(bytesSource(readFileSync(file), file));
+    const read = async (key: string) => Float64Array.from((await npz.read(key)).data as ArrayLike<number>);
+    const [spikes, probability, soma, predictedSoma] = await Promise.all(
+      ['spike_gt', 'spike_hat', 'soma_gt', 'soma_hat'].map(read),
+    );
+    const recordings = Array.from({ length: 5 }, (_, k) => {
+      const cut = (data: Float64Array) => data.subarray(k * 2000, (k + 1) * 2000);
+      return {
+        name: `${k}`,
+        group: '',
+        spikes: Uint8Array.from(cut(spikes)),
+        soma: cut(soma),
+        spikeProbability: Float32Array.from(cut(probability)),
+        predictedSoma: cut(predictedSoma),
+      };
+    });
+    // The stored predictions are aligned already: aligning them again changes nothing.
+    const { scores } = scorePredictions(alignSoma(recordings, 'all'));
+    const expected = official[name];
+    assert.is(scores.simulationsKept, 4);
+    for (const [key, value] of [
+      ['auc', expected['AUC']],
+      ['somaRmseMv', expected['soma_RMSE']],
+      ['somaMaeMv', expected['soma_MAE']],
+      ['somaExplainedVariance', expected['soma_explained_variance_percent']],
+      ['tpAt0.0025', expected['TP @ 0.0025 FP']],
+      ['tpAt0.0100', expected['TP @ 0.0100 FP']],
+      ['aucAt0.0025', expected['AUC @ 0.0025 FP']],
+      ['aucAt0.0100', expected['AUC @ 0.0100 FP']],
+    ] as const) {
+      allClose([scores[key]], [value], { relative: 1e-6 }, `${name} ${key}`);
+    }
+  }
 });
 
 test.run();

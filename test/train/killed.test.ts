@@ -36,7 +36,7 @@ test('runs killed at 20 random moments resume each time and end with the bits of
   while (kills < 20) {
     const folder = join(temporaryFolder(), 'run');
     for (;;) {
-      const { killed, output } = await life(folder, kills < 20 ? wholeMs * moments.uniform(0.1, 0.9) : undefined);
+      const { killed, output } = await life(folder, kills < 20 ? wholeMs * moments.uniform(0.1, 0.7) : undefined);
       if (!killed) {
         assert.is(output, expected);
         break;

@@ -3,9 +3,10 @@
  * is aligned to the recorded mean and deviation, simulations with unphysiologically many spikes and the first 500 ms
  * are left out, and spikes are scored by ROC, the soma in mV.
  */
-import { DendraError, inputError } from '../../base/errors.js';
+import { DendraError, inputError, requireInteger } from '../../base/errors.js';
 import type { Events } from '../../base/events.js';
 import { roundToHalf } from '../../base/float16.js';
+import { type LabelKind, type NeuronIODataset, spikeLabels, windowEvents } from '../../data/index.js';
 import {
   areaUnder,
   aucAt,
@@ -16,7 +17,7 @@ import {
   rocCurve,
   truePositivesAt,
 } from '../metrics/index.js';
-import { evaluationWindows, stackWindows } from './windows.js';
+import { evaluationWindows } from './windows.js';
 
 /** The soma a model is fitted to is (min(V, −55) + 67.7) / 10, V in mV. */
 export const somaClipMv = -55;
@@ -26,23 +27,12 @@ export const somaScale = 10;
 const maximumSpikes = 24;
 const ignoredMs = 500;
 
-/** A recorded simulation: what the evaluation needs of it. One step is 1 ms. */
-export interface NeuronIORecording {
-  readonly name: string;
-  /** Recordings of one group share an alignment: the pickle file they came from, or '' for npz files and shards. */
-  readonly group: string;
-  /** `[1, steps, 1278]` */
-  readonly events: Events;
-  /** 1 in every ms that holds an output spike, else 0; `[steps]` */
-  readonly spikes: Uint8Array;
-  /** Voltage at the soma in mV, as recorded; `[steps]` */
-  readonly somaMv: ArrayLike<number>;
-}
-
 /** A simulation with predictions for every step. The soma is in mV above −67.7 mV, clipped at −55 mV. */
 export interface PredictedRecording {
   readonly name: string;
+  /** Simulations of one group share an alignment: the pickle file they came from, or '' for npz files and shards. */
   readonly group: string;
+  /** 1 in every ms that holds an output spike, else 0 */
   readonly spikes: Uint8Array;
   readonly soma: Float64Array;
   readonly spikeProbability: Float32Array;
@@ -51,9 +41,6 @@ export interface PredictedRecording {
 
 /** Which recordings share one alignment: those of a group (a pickle file), all of a call, or no alignment. */
 export type Alignment = 'group' | 'all' | 'none';
-
-/** Where the labels come from: exact spike times, or times rounded to float16 as in the published files. */
-export type LabelPrecision = 'exact' | 'float16';
 
 export interface NeuronIOResult {
   auc: number;
@@ -70,7 +57,7 @@ export interface NeuronIOResult {
   simulationsKept: number;
   /** recorded spikes in all simulations, before any is left out */
   spikes: number;
-  labels: LabelPrecision;
+  labels: LabelKind;
   backend: string;
 }
 
@@ -91,7 +78,7 @@ export interface NeuronIOEvaluation {
 }
 
 /** The recorded soma as the evaluation sees it: rounded to float16, clipped at −55 mV, in mV above −67.7 mV. */
-export function somaTarget(somaMv: ArrayLike<number>): Float64Array {
+export function recordedSoma(somaMv: ArrayLike<number>): Float64Array {
   return Float64Array.from(somaMv, (voltage) => Math.min(roundToHalf(voltage), somaClipMv) - somaOffsetMv);
 }
 
@@ -206,31 +193,34 @@ export interface PredictOptions {
   burnIn?: number;
   /** windows per batch; default 32. Every batch has this size (or all windows, if those are fewer). */
   batch?: number;
+  /** default: exact where every simulation has exact spike times, else float16 */
+  labels?: LabelKind;
   /** called after every batch with the windows done and in all */
   onProgress?: (done: number, total: number) => void;
   signal?: AbortSignal;
 }
 
-/** Predictions for every step of every recording, not yet aligned. */
-export async function predictRecordings(
-  recordings: readonly NeuronIORecording[],
+/** Predictions for every step of every simulation, not yet aligned. */
+export async function predictNeuronIO(
+  dataset: NeuronIODataset,
   predict: NeuronIOPredictor,
-  { window = 500, burnIn = 150, batch = 32, onProgress, signal }: PredictOptions = {},
+  { window = 500, burnIn = 150, batch = 32, labels = dataset.labels, onProgress, signal }: PredictOptions = {},
 ): Promise<PredictedRecording[]> {
-  if (recordings.length === 0) throw inputError('predictRecordings', 'at least one recording', 'none');
-  const predicted = recordings.map((recording) => blankPrediction(recording));
-  const jobs = recordings.flatMap((recording, index) =>
-    evaluationWindows(recording.spikes.length, window, burnIn).map((part) => ({
-      ...part,
-      index,
-      events: recording.events,
-    })),
+  requireInteger('predictNeuronIO', 'batch', batch, { minimum: 1 });
+  const predicted: PredictedRecording[] = [];
+  for (let index = 0; index < dataset.count; index++) predicted.push(await blankPrediction(dataset, index, labels));
+  const jobs = predicted.flatMap(({ spikes }, index) =>
+    evaluationWindows(spikes.length, window, burnIn).map((part) => ({ ...part, index })),
   );
   const samples = Math.min(batch, jobs.length);
   for (let first = 0; first < jobs.length; first += samples) {
-    if (signal?.aborted) throw new DendraError('interrupted', 'predictRecordings: interrupted');
+    if (signal?.aborted) throw new DendraError('interrupted', 'predictNeuronIO: interrupted');
     const part = jobs.slice(first, first + samples);
-    const { spikeLogits, soma } = await predict(stackWindows(part, window, samples));
+    const simulations = await Promise.all(part.map(({ index }) => dataset.load(index)));
+    const starts = part.map(({ start }) => start);
+    // Every batch has the same shape: windows that lie beyond the end of a simulation, and so are silent, fill the last.
+    while (simulations.length < samples) starts.push(simulations[simulations.push(simulations[0]) - 1].durationMs);
+    const { spikeLogits, soma } = await predict(windowEvents(simulations, starts, window));
     part.forEach(({ index, start, keepFrom, keepTo }, sample) => {
       const { spikeProbability, predictedSoma } = predicted[index];
       for (let step = keepFrom; step < keepTo; step++) {
@@ -244,25 +234,26 @@ export async function predictRecordings(
   return predicted;
 }
 
-function blankPrediction({ name, group, spikes, somaMv }: NeuronIORecording): PredictedRecording {
-  if (somaMv.length !== spikes.length) {
-    throw inputError(`predictRecordings: ${name}`, `a voltage for each of ${spikes.length} ms`, somaMv.length);
-  }
+async function blankPrediction(
+  dataset: NeuronIODataset,
+  index: number,
+  labels: LabelKind,
+): Promise<PredictedRecording> {
+  const simulation = await dataset.load(index);
+  const { kind, file } = dataset.info[index];
   return {
-    name,
-    group,
-    spikes,
-    soma: somaTarget(somaMv),
-    spikeProbability: new Float32Array(spikes.length),
-    predictedSoma: new Float64Array(spikes.length),
+    name: simulation.name,
+    group: kind === 'pickle' ? file : '',
+    spikes: Uint8Array.from(spikeLabels(simulation, labels)),
+    soma: recordedSoma(simulation.somaMv),
+    spikeProbability: new Float32Array(simulation.durationMs),
+    predictedSoma: new Float64Array(simulation.durationMs),
   };
 }
 
 export interface NeuronIOEvaluationOptions extends PredictOptions {
   /** default `group` */
   align?: Alignment;
-  /** what `spikes` were made from; recorded in the result */
-  labels: LabelPrecision;
   /** the backend that runs `predict`; recorded in the result */
   backend: string;
   /** how many traces to return for figures; default 0 */
@@ -270,27 +261,27 @@ export interface NeuronIOEvaluationOptions extends PredictOptions {
 }
 
 /**
- * Scores a model on recordings, as the authors of the ELM do.
+ * Scores a model on simulations, as the authors of the ELM do.
  *
- * Units: mV and ms; explained variance in percent. Errors: recordings that are empty or shorter than the 500 ms that are
- * left out; a prediction that is not finite. Source: docs/elm.md 3.4.
+ * Units: mV and ms; explained variance in percent. Errors: simulations that are all shorter than the 500 ms that are left out; exact
+ * labels where spike times are float16; a prediction that is not finite. Source: docs/elm.md 3.4.
  */
 export async function evaluateNeuronIO(
-  recordings: readonly NeuronIORecording[],
+  dataset: NeuronIODataset,
   predict: NeuronIOPredictor,
   options: NeuronIOEvaluationOptions,
 ): Promise<NeuronIOEvaluation> {
-  if (!recordings.some(({ spikes }) => spikes.length > ignoredMs)) {
+  if (!dataset.info.some(({ durationMs }) => durationMs > ignoredMs)) {
     throw inputError(
       'evaluateNeuronIO',
       `a simulation longer than the ${ignoredMs} ms that the evaluation leaves out`,
-      recordings.length === 0 ? 'no simulation' : `${recordings.length} shorter ones`,
+      `${dataset.count} shorter ones`,
     );
   }
-  const aligned = alignSoma(await predictRecordings(recordings, predict, options), options.align ?? 'group');
+  const aligned = alignSoma(await predictNeuronIO(dataset, predict, options), options.align ?? 'group');
   const { scores, roc } = scorePredictions(aligned);
   return {
-    result: { ...scores, labels: options.labels, backend: options.backend },
+    result: { ...scores, labels: options.labels ?? dataset.labels, backend: options.backend },
     roc,
     traces: aligned.slice(0, options.traces ?? 0).map(traceOf),
   };
