@@ -1,0 +1,13 @@
+export * from './branch-weights.js';
+export { embedFont } from './font/load.js';
+export * from './memory-timescales.js';
+export * from './metric-table.js';
+export type { Series } from './numbers.js';
+export * from './png.js';
+export { type Report, type ReportFigure, type ReportMetric, renderReport } from './report.js';
+export * from './roc-curve.js';
+export * from './run-figures.js';
+export * from './spike-raster.js';
+export * from './training-curves.js';
+export * from './voltage-prediction.js';
+export * from './write.js';

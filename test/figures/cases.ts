@@ -1,0 +1,220 @@
+/** @file Every figure with ordinary data and with data at the edge; the suites run over all of them. */
+
+import { eventsFromDense } from '../../src/base/events.js';
+import {
+  branchWeights,
+  memoryTimescales,
+  metricTable,
+  rasterOf,
+  rocCurve,
+  spikeRaster,
+  trainingCurves,
+  voltagePrediction,
+} from '../../src/figures/index.js';
+
+const count = (n: number) => Array.from({ length: n }, (_, i) => i);
+
+export interface FigureCase {
+  name: string;
+  draw: () => string;
+  /** Texts that must stand in it. */
+  texts: string[];
+  /** Its size in the units of the SVG, where it is fixed. */
+  width?: number;
+}
+
+const time = count(600).map((t) => 1000 + t);
+const voltage = time.map((t) => -70 + 10 * Math.sin(t / 40));
+const window = {
+  title: 'Simulation <3> & "four"',
+  timeMs: time,
+  recordedMv: voltage,
+  predictedMv: voltage.map((v, i) => v + Math.cos(i / 7)),
+  spikeProbability: time.map((t) => 1 / (1 + Math.exp(12 - 0.2 * (t - 1200)))),
+  spikesMs: [900, 1300, 1301.5, 1599],
+};
+
+/** Ordinary data. */
+export const ordinary: FigureCase[] = [
+  {
+    name: 'trainingCurves',
+    draw: () =>
+      trainingCurves({
+        steps: count(300),
+        loss: count(300).map((i) => Math.exp(-i / 50) + 0.01 * (2 + Math.sin(i))),
+        learningRate: count(300).map((i) => 5e-4 * (1 - i / 300)),
+        validation: {
+          steps: [100, 200, 299],
+          loss: [0.2, 0.1, 0.12],
+          metrics: [
+            { label: 'Validation RMSE (mV)', values: [2, 1, 1.1] },
+            { label: 'Validation AUC', values: [0.9, 0.95, 0.94] },
+          ],
+        },
+        bestStep: 200,
+      }),
+    texts: [
+      'Loss (logarithmic)',
+      'Training step',
+      'training, smoothed',
+      'validation',
+      'best, step 200',
+      'Validation RMSE (mV)',
+      'Validation AUC',
+      'Learning rate',
+      '1.000',
+      '0.9500',
+    ],
+  },
+  {
+    name: 'voltagePrediction',
+    draw: () => voltagePrediction({ windows: [window, { ...window, title: 'Second' }], title: 'Held out' }),
+    texts: [
+      'Held out',
+      'Simulation &lt;3&gt; &amp; &quot;four&quot;',
+      'Second',
+      'Soma voltage (mV)',
+      'Spike probability',
+      'Time (ms)',
+      'recorded',
+      'predicted',
+      'spike probability',
+      'recorded spike',
+      '−70',
+      '1,200',
+    ],
+  },
+  {
+    name: 'rocCurve',
+    draw: () =>
+      rocCurve({
+        falsePositiveRate: [0, 0.001, 0.0024, 0.011, 0.2, 1],
+        truePositiveRate: [0, 0.2, 0.4, 0.6, 0.9, 1],
+        auc: 0.93712,
+      }),
+    texts: [
+      'True-positive rate',
+      'False-positive rate',
+      'False-positive rate (logarithmic)',
+      'AUC 0.9371',
+      'chance',
+      'TPR 0.400 at FPR 0.0025',
+      'TPR 0.600 at FPR 0.01',
+    ],
+  },
+  {
+    name: 'memoryTimescales',
+    draw: () => memoryTimescales({ tauMs: [150, 1, 20, 5], trainingLengthMs: 500 }),
+    texts: ['Time (ms)', 'Memory unit, by timescale', 'Kept after a time', 'timescale τ', 'until 1 % is left'],
+  },
+  {
+    name: 'branchWeights',
+    draw: () =>
+      branchWeights({
+        weights: count(60).map((i) => (i % 7) / 7),
+        branches: 6,
+        excitatory: count(60).map((i) => i % 10 < 5),
+      }),
+    texts: ['Branch', 'Synapse on the branch', 'inhibitory', 'Sum of weights', 'Inhibition · excitation'],
+  },
+  {
+    name: 'spikeRaster',
+    draw: () =>
+      spikeRaster({
+        timesMs: count(400).map((i) => (i * 37) % 1000),
+        channels: count(400).map((i) => (i * 13) % 40),
+        channelCount: 40,
+        groups: [
+          { label: 'excitatory', first: 0, last: 19 },
+          { label: 'inhibitory', first: 20, last: 39 },
+        ],
+      }),
+    texts: ['Mean rate per channel (Hz)', 'Channel', 'Time (ms)', 'excitatory', 'inhibitory'],
+  },
+  {
+    name: 'metricTable',
+    draw: () =>
+      metricTable({
+        columns: ['Model', 'AUC', 'Parameters'],
+        rows: [
+          ['dendra', 0.98765, 8104],
+          ['mean', 0.5, null],
+        ],
+        title: 'Held-out simulations of a cell',
+      }),
+    texts: ['Model', 'AUC', 'dendra', '0.9877', '8,104', '–'],
+  },
+];
+
+const none: number[] = [];
+
+/** Data at the edge: nothing, one point, gaps, constants, no spikes. */
+export const degenerate: [string, () => string][] = [
+  ['trainingCurves: nothing', () => trainingCurves({ steps: none, loss: none })],
+  ['trainingCurves: one step', () => trainingCurves({ steps: [0], loss: [0.5], learningRate: [0], bestStep: 0 })],
+  [
+    'trainingCurves: gaps and a constant',
+    () => trainingCurves({ steps: [0, 1, 2, 3], loss: [1, Number.NaN, Number.POSITIVE_INFINITY, 1], bestStep: 99 }),
+  ],
+  [
+    'trainingCurves: seven metrics, all gaps',
+    () =>
+      trainingCurves({
+        steps: count(50),
+        loss: count(50).map(() => 0),
+        validation: {
+          steps: [10],
+          metrics: count(7).map((i) => ({ label: `metric ${i}`, values: [null] })),
+        },
+      }),
+  ],
+  ['voltagePrediction: nothing', () => voltagePrediction({ windows: [] })],
+  ['voltagePrediction: empty window', () => voltagePrediction({ windows: [{ timeMs: none, recordedMv: none }] })],
+  [
+    'voltagePrediction: one sample, no spikes',
+    () =>
+      voltagePrediction({
+        windows: [{ timeMs: [5], recordedMv: [-70], predictedMv: [-70], spikeProbability: [0], spikesMs: none }],
+      }),
+  ],
+  [
+    'voltagePrediction: gaps',
+    () =>
+      voltagePrediction({
+        windows: [{ timeMs: [0, 1, 2], recordedMv: [-70, null, -69], predictedMv: [null, null, null] }],
+      }),
+  ],
+  ['rocCurve: nothing', () => rocCurve({ falsePositiveRate: none, truePositiveRate: none, auc: Number.NaN })],
+  ['rocCurve: perfect', () => rocCurve({ falsePositiveRate: [0, 0, 1], truePositiveRate: [0, 1, 1], auc: 1 })],
+  ['rocCurve: one point, no marks', () => rocCurve({ falsePositiveRate: [0], truePositiveRate: [0], marks: [] })],
+  ['memoryTimescales: none', () => memoryTimescales({ tauMs: none })],
+  ['memoryTimescales: one', () => memoryTimescales({ tauMs: [20] })],
+  [
+    'memoryTimescales: infinite, zero, shorter horizon than τ',
+    () => memoryTimescales({ tauMs: [Number.POSITIVE_INFINITY, 0, 5, 5], horizonMs: [1, 1, 2, Number.NaN] }),
+  ],
+  ['memoryTimescales: 300 units', () => memoryTimescales({ tauMs: count(300).map((i) => 1 + i) })],
+  ['branchWeights: no synapses', () => branchWeights({ weights: none, branches: 3 })],
+  ['branchWeights: all zero', () => branchWeights({ weights: [0, 0, 0, 0], branches: 2 })],
+  ['branchWeights: one, negative', () => branchWeights({ weights: [-2], branches: 1 })],
+  ['branchWeights: large', () => branchWeights({ weights: count(300 * 500).map((i) => (i % 11) - 5), branches: 300 })],
+  ['spikeRaster: none', () => spikeRaster({ timesMs: none, channels: none, channelCount: 1 })],
+  ['spikeRaster: one', () => spikeRaster({ timesMs: [3], channels: [0], channelCount: 1 })],
+  ['spikeRaster: before 0', () => spikeRaster({ timesMs: [-5, null], channels: [0, 2], channelCount: 3 })],
+  [
+    'spikeRaster: events, some in no group',
+    () => {
+      const events = eventsFromDense([1, 0, 0, -1, 0, 0, 1, 1], [1, 4, 2]);
+      return spikeRaster({ ...rasterOf(events), groups: [{ label: 'first', first: 0, last: 0 }] });
+    },
+  ],
+  ['metricTable: no rows', () => metricTable({ columns: ['Metric'], rows: [] })],
+  [
+    'metricTable: odd values',
+    () =>
+      metricTable({
+        columns: ['a', 'b', 'c', 'd', 'e'],
+        rows: [[undefined, Number.NaN, Number.NEGATIVE_INFINITY, 1e-30, 'x'.repeat(500)]],
+      }),
+  ],
+];
