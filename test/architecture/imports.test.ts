@@ -5,7 +5,23 @@ import { assert, suite } from '../harness.js';
 
 const test = suite('architecture/imports');
 
-const floors = ['base', 'memory', 'io', 'runtime', 'ops', 'graph', 'backends', 'elm', 'mamba', 'biophysics', 'cochlea', 'data', 'train', 'figures', 'cli'];
+const floors = [
+  'base',
+  'memory',
+  'io',
+  'runtime',
+  'ops',
+  'graph',
+  'backends',
+  'elm',
+  'mamba',
+  'biophysics',
+  'cochlea',
+  'data',
+  'train',
+  'figures',
+  'cli',
+];
 const wings = ['elm', 'mamba', 'biophysics', 'cochlea'];
 const root = join(process.cwd(), 'src');
 

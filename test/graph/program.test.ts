@@ -66,7 +66,10 @@ test('what does not fit is refused by name', async () => {
   await throws(() => plan.run({}), /run: input `x`: expected a value of kind float, got none/);
   await throws(() => plan.run({ x: new Float32Array(2) }), /expected 3 values for shape \[3\], got 2/);
   await throws(() => apply(multiply, { a: x, b: input('b', 'float', [2]) }), /multiply: expected the shape of `b`/);
-  await throws(() => session.compile({ outputs: { y: variable('none', [1]) } }), /expected a defined variable, got `none`/);
+  await throws(
+    () => session.compile({ outputs: { y: variable('none', [1]) } }),
+    /expected a defined variable, got `none`/,
+  );
   const loss = apply(meanSquaredError, { prediction: x, target: x }).loss;
   await throws(() => gradient(loss, [input('z', 'float', [3])]), /a loss that depends on wrt\[0\]/);
   plan.dispose();
