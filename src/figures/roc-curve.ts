@@ -2,7 +2,7 @@
 import { inputError } from '../base/errors.js';
 import { textWidth } from './font/text.js';
 import { clean, extent, isEmpty, requireSameLength, type Series, significant } from './numbers.js';
-import { curve, element, figure, Plot, panel, text } from './svg.js';
+import { type Box, curve, element, figure, Plot, panel, text } from './svg.js';
 import { font, meaning, series, size, tones } from './theme.js';
 
 export interface RocCurve {
@@ -86,10 +86,10 @@ export function rocCurve({
       }),
     ],
   });
-  draw += readings(
-    points.map(({ mark, at }) => `TPR ${significant(tpr[at], 3)} at FPR ${mark}`),
-    { x: right.x + width - 14, y: right.y + height - 14 },
-  );
+  const lines = points.map(({ mark, at }) => `TPR ${significant(tpr[at], 3)} at FPR ${mark}`);
+  // A good classifier leaves the lower right corner empty, a poor one the upper left.
+  const lowerRight = !(onLog.y[Math.floor(0.45 * onLog.y.length)] < 0.3);
+  draw += readings(lines, right, lowerRight);
   const description = [
     `ROC curve${area ? `, area ${area}` : ''}`,
     ...points.map(
@@ -102,10 +102,14 @@ export function rocCurve({
   );
 }
 
-/** The marked rates as lines of text over the curve, in the corner that a good classifier leaves empty. */
-function readings(lines: string[], corner: { x: number; y: number }): string {
+/** The marked rates as lines of text, in one of two corners. */
+function readings(lines: string[], box: Box, lowerRight: boolean): string {
+  if (lines.length === 0) return '';
   const step = 18;
-  const width = Math.max(0, ...lines.map((line) => textWidth(line, font.sizes.label))) + 34;
+  const width = Math.max(...lines.map((line) => textWidth(line, font.sizes.label))) + 34;
+  const corner = lowerRight
+    ? { x: box.x + box.width - 14, y: box.y + box.height - 14 }
+    : { x: box.x + width + 6, y: box.y + step * lines.length + 12 };
   const top = corner.y - step * lines.length;
   let markup = element('rect', {
     x: corner.x - width,
@@ -120,7 +124,7 @@ function readings(lines: string[], corner: { x: number; y: number }): string {
     markup += element('circle', { cx: corner.x - width + 12, cy: y - 4, r: 4, fill: meaning.predicted });
     markup += text(corner.x, y, line, { anchor: 'end', color: tones.ink.light });
   }
-  return lines.length > 0 ? markup : '';
+  return markup;
 }
 
 /** Index of the rate nearest to `mark`; 1 instead of 0, as the published evaluation has it; −1 for no curve. */

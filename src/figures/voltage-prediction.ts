@@ -89,7 +89,7 @@ function drawWindow(window: VoltageWindow, top: number, voltage: Domain, last: b
   const box = { x: size.left, y: top, width, height: voltageHeight };
   let draw = panel(box, {
     x: below ? { ...timeAxis, label: undefined, unlabelled: true } : timeAxis,
-    y: { domain: voltage, label: 'Soma voltage (mV)', ticks: 4 },
+    y: { domain: voltage, label: 'Soma voltage (mV)', ticks: 5 },
     heading: window.title,
     empty: isEmpty(window.recordedMv) && isEmpty(window.predictedMv ?? []) && 'no samples',
     marks,
