@@ -42,6 +42,8 @@ export interface ElmTensors {
   readonly decay: Tensor;
   /** the state after the last step */
   readonly finalState: ElmStateTensors;
+  /** the parameters, by official name */
+  readonly parameters: Readonly<Record<string, Tensor>>;
 }
 
 /** Whether the trace is kept per hidden unit (the projection first) rather than per branch. */
@@ -129,7 +131,7 @@ export function traceElm(
   const output = apply(linear, { x: memory, weight: parameters['w_y.weight'], bias: parameters['w_y.bias'] }).y;
   const lastOf = (tensor: Tensor) =>
     apply(slice, { x: tensor }, { axis: 1, start: steps - 1, end: steps, squeeze: true }).y;
-  return { output, memory, trace, decay, finalState: { trace: lastOf(trace), memory: lastOf(memory) } };
+  return { output, memory, trace, decay, finalState: { trace: lastOf(trace), memory: lastOf(memory) }, parameters };
 }
 
 function filled(length: number, value: number): FloatArray {
