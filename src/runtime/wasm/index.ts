@@ -3,3 +3,4 @@ export type { ValueType } from './encoding.js';
 export * as wasmMath from './math.js';
 export * from './module.js';
 export * from './ops.js';
+export * from './tiles.js';

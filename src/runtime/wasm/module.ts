@@ -207,6 +207,16 @@ export class FunctionBuilder {
     this.#code.push([i32.of(address).code, value.code, 0x3a, 0, unsigned(offset)]);
   }
 
+  /** Copies bytes, which may overlap. */
+  copy(target: Value<'i32'>, source: Value<'i32'>, bytes: I32 | number): void {
+    this.#code.push([target.code, source.code, i32.of(bytes).code, 0xfc, 0x0a, 0, 0]);
+  }
+
+  /** Sets bytes to a value. */
+  fill(target: Value<'i32'>, value: I32 | number, bytes: I32 | number): void {
+    this.#code.push([target.code, i32.of(value).code, i32.of(bytes).code, 0xfc, 0x0b, 0]);
+  }
+
   atomicStore(address: I32 | number, value: I32 | number, offset = 0): void {
     this.#code.push([i32.of(address).code, i32.of(value).code, 0xfe, 0x17, 2, unsigned(offset)]);
   }

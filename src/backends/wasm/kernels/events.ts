@@ -1,0 +1,51 @@
+/** @file Walks the events of a group's samples, in order, beside a lanes array with a row per time step. */
+import { f32, type F32, i32, type I32, type Local } from '../../../runtime/wasm/index.js';
+import type { Lanes } from '../layout.js';
+import type { EventRegions } from '../lowering.js';
+import type { Emission, Region } from '../steps.js';
+
+export interface EventVisit {
+  /** points at feature 0 of the event's time step, at the lane of its sample; the visitor may move it */
+  readonly row: Local<'i32'>;
+  readonly channel: I32;
+  readonly value: F32;
+}
+
+export function forEvents(
+  { f, pointer, group }: Emission,
+  events: EventRegions,
+  { steps, lanes }: { steps: number; lanes: Lanes },
+  rows: Region,
+  features: number,
+  visit: (event: EventVisit) => void,
+): void {
+  const { samples, width } = lanes;
+  const sample = f.let(i32.mul(group, width));
+  const lane = f.let(pointer(rows));
+  const heads = pointer(events.heads);
+  f.forRange(0, width, 1, () => {
+    f.if(i32.ltS(sample, samples), () => {
+      const offset = f.let(i32.add(pointer(events.offsets), i32.mul(sample, steps * 4)));
+      const next = f.let(i32.load(offset));
+      const channels = f.let(i32.load(heads));
+      const channel = f.let(i32.add(channels, i32.shl(next, 2)));
+      const value = f.let(i32.add(i32.load(heads, 4), i32.shl(next, 2)));
+      const row = f.let(lane);
+      f.forRange(0, steps, 1, () => {
+        const end = f.let(i32.add(channels, i32.shl(i32.load(offset, 4), 2)));
+        f.while(
+          () => i32.ltU(channel, end),
+          () => {
+            visit({ row: f.let(row), channel: f.let(i32.load(channel)), value: f.let(f32.load(value)) });
+            f.add(channel, 4);
+            f.add(value, 4);
+          },
+        );
+        f.add(offset, 4);
+        f.add(row, features * width * 4);
+      });
+    });
+    f.add(sample, 1);
+    f.add(lane, 4);
+  });
+}

@@ -1,0 +1,34 @@
+/** @file The kernels, by primitive name: one line to add one. */
+import type { Kernel } from '../lowering.js';
+import { memoryDecay } from './decay.js';
+import { synapticDrive } from './drive.js';
+import { dropout } from './dropout.js';
+import { activation, add, interpolate, multiply, scale, sum } from './elementwise.js';
+import { elmScan } from './elm-scan.js';
+import { linear } from './linear.js';
+import { bceWithLogits, meanSquaredError, softmaxCrossEntropy } from './losses.js';
+import { adam, adamax, clipByGlobalNorm } from './optimisers.js';
+import { slice } from './slice.js';
+import { leakyTrace } from './trace.js';
+
+export const kernels: Readonly<Record<string, Kernel>> = {
+  activation,
+  adam,
+  adamax,
+  add,
+  bceWithLogits,
+  clipByGlobalNorm,
+  dropout,
+  elmScan,
+  interpolate,
+  leakyTrace,
+  linear,
+  meanSquaredError,
+  memoryDecay,
+  multiply,
+  scale,
+  slice,
+  softmaxCrossEntropy,
+  sum,
+  synapticDrive,
+};

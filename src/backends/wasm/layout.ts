@@ -1,0 +1,48 @@
+/**
+ * @file How tensors lie in memory inside a plan.
+ *
+ * `plain` is the row-major order that everyone sees: parameters, scalars, what is fed and read back.
+ *
+ * `lanes` is for everything that has a sample axis (the first): samples are taken in groups of W = 4·vectors, and the
+ * samples of a group are innermost: [group][element of a sample][W]. One vector holds one element of four samples, so a
+ * recurrence runs on all of them at once, every activation is a full vector, and a weight is one splat. The last group is
+ * filled up with samples of zeros whose gradient is zero.
+ *
+ * Every group has an arena of its own in which all its tensors lie at the same offsets, so that groups can run at
+ * different times. How a batch is cut depends on its size alone, never on the number of threads: the same bits for any.
+ */
+import { type Shape, sizeOf } from '../../base/arrays.js';
+
+export interface Lanes {
+  readonly samples: number;
+  /** vectors of four samples in a group */
+  readonly vectors: number;
+  /** samples in a group, 4 · vectors */
+  readonly width: number;
+  readonly groups: number;
+}
+
+/**
+ * Two vectors a group halve the weights that are loaded per product; below sixteen samples it is worth more to have groups
+ * for several threads.
+ */
+export function lanesOf(samples: number): Lanes {
+  const vectors = samples > 8 ? 2 : 1;
+  const width = 4 * vectors;
+  return { samples, vectors, width, groups: Math.ceil(samples / width) };
+}
+
+/** Elements per sample of a shape whose first axis is the samples; [] and [F] are one sample. */
+export function perSample(shape: Shape): number {
+  return shape.length < 2 ? sizeOf(shape) : sizeOf(shape.slice(1));
+}
+
+export function samplesOf(shape: Shape): number {
+  return shape.length < 2 ? 1 : shape[0];
+}
+
+/** A shape as samples, steps and features: [F], [B, F], [B, T, F], [B, .., F]. */
+export function sequenceOf(shape: Shape): { samples: number; steps: number; features: number } {
+  const features = shape.length > 0 ? shape[shape.length - 1] : 1;
+  return { samples: samplesOf(shape), steps: perSample(shape) / features, features };
+}

@@ -1,0 +1,287 @@
+/**
+ * @file From the operations of a program to steps over regions. Each primitive has a kernel (kernels/) that says which
+ * layout its tensors need; conversions between layouts and the sums over groups are added here, where they are needed.
+ */
+import { type Shape, sizeOf } from '../../base/arrays.js';
+import { DendraError } from '../../base/errors.js';
+import { type Analysis, differentiated, type Program } from '../../graph/program.js';
+import type { BackwardOperation, ForwardOperation, Operation, Tensor } from '../../graph/tensor.js';
+import { packStep, reduceStep, unpackStep } from './kernels/layouts.js';
+import { type Lanes, lanesOf, samplesOf } from './layout.js';
+import type { Emission, HostWrite, Region, Step } from './steps.js';
+
+/** How a primitive becomes steps, in both directions. */
+export interface Kernel {
+  forward(l: Lowering, operation: ForwardOperation): void;
+  backward?(l: Lowering, operation: BackwardOperation): void;
+}
+
+/** An event input: its row offsets, and the addresses of its channels and values, whose number changes from run to run. */
+export interface EventRegions {
+  readonly offsets: Region;
+  readonly heads: Region;
+}
+
+interface Homes {
+  plain?: Region;
+  lanes?: Region;
+}
+
+/** Where variables are: their fixed place in the session's memory. */
+export type VariablePlaces = (name: string, shape: Shape) => { at: number };
+
+export class Lowering {
+  readonly steps: Step[] = [];
+  readonly hostWrites: HostWrite[] = [];
+  /** fed arrays by input name */
+  readonly fedRegions = new Map<string, Region>();
+  readonly fedEvents = new Map<string, EventRegions>();
+  /** Forward operations that must keep what their backward needs. */
+  readonly kept: ReadonlySet<Operation>;
+  readonly #homes = new Map<Tensor, Homes>();
+  readonly #variables = new Map<string, Homes>();
+  readonly #inputs = new Map<string, Homes>();
+  readonly #keptRegions = new Map<ForwardOperation, Map<string, Region>>();
+  readonly #lanes = new Map<number, Lanes>();
+  readonly #constants = new Map<object, Region>();
+  readonly #inPlace: ReadonlyMap<Tensor, string>;
+  readonly #places: VariablePlaces;
+
+  constructor(analysis: Analysis, places: VariablePlaces) {
+    this.kept = differentiated(analysis.operations);
+    this.#inPlace = analysis.inPlace;
+    this.#places = places;
+  }
+
+  /** The cut of a batch of this many samples. */
+  lanesFor(samples: number): Lanes {
+    let lanes = this.#lanes.get(samples);
+    if (!lanes) {
+      lanes = lanesOf(samples);
+      this.#lanes.set(samples, lanes);
+    }
+    return lanes;
+  }
+
+  step(
+    label: string,
+    lanes: Lanes | undefined,
+    reads: readonly (Region | undefined)[],
+    writes: readonly (Region | undefined)[],
+    emit: (emission: Emission) => void,
+  ): void {
+    const present = (list: readonly (Region | undefined)[]) => list.filter((region) => region !== undefined);
+    this.steps.push({ label, lanes, reads: present(reads), writes: present(writes), emit });
+  }
+
+  /** Memory for a value that is not a tensor. */
+  region(words: number, lanes?: Lanes): Region {
+    return { words, lanes };
+  }
+
+  /** What forward stores for backward, under a name; the same region whoever asks first. */
+  keep(forward: ForwardOperation, name: string, words: number, lanes?: Lanes): Region {
+    let regions = this.#keptRegions.get(forward);
+    if (!regions) {
+      regions = new Map();
+      this.#keptRegions.set(forward, regions);
+    }
+    let region = regions.get(name);
+    if (!region) {
+      region = { words, lanes };
+      regions.set(name, region);
+    }
+    return region;
+  }
+
+  /** A table that never changes; the same one for the same array. */
+  constant(values: Int32Array | Float32Array): Region {
+    let region = this.#constants.get(values);
+    if (!region) {
+      region = { words: Math.max(1, values.length), constant: values };
+      this.#constants.set(values, region);
+    }
+    return region;
+  }
+
+  /** Words that the host writes before every run. */
+  hostWords(words: number, write: HostWrite['write']): Region {
+    const region: Region = { words, fed: true };
+    this.hostWrites.push({ region, write });
+    return region;
+  }
+
+  /** A function of a fed number, as one float32, rounded from float64. */
+  scalar(tensor: Tensor, of: (value: number) => number): Region {
+    const name = inputName(tensor);
+    return this.hostWords(1, (feeds, floats) => {
+      floats[0] = of(feeds[name] as number);
+    });
+  }
+
+  /** The events of an event input. */
+  events(tensor: Tensor): EventRegions {
+    const name = inputName(tensor);
+    let regions = this.fedEvents.get(name);
+    if (!regions) {
+      regions = {
+        offsets: { words: tensor.shape[0] * tensor.shape[1] + 1, fed: true },
+        heads: { words: 2, fed: true },
+      };
+      this.fedEvents.set(name, regions);
+    }
+    return regions;
+  }
+
+  /** A tensor to read in row-major order. */
+  plain(tensor: Tensor): Region {
+    const homes = this.#homesOf(tensor);
+    if (!homes.plain) {
+      if (!homes.lanes) throw new DendraError('failed', `Session.compile: tensor ${tensor.id} is read before it is made`);
+      homes.plain = { words: sizeOf(tensor.shape) };
+      this.steps.push(unpackStep(homes.lanes, homes.plain, sizeOf(tensor.shape) / homes.lanes.lanes!.samples));
+    }
+    return homes.plain;
+  }
+
+  /**
+   * A tensor to read in lanes. `samples` says how its row-major order is to be cut where its own first axis does not (the
+   * target of a loss may have another shape than the prediction).
+   */
+  lanes(tensor: Tensor, samples = this.samplesOf(tensor)): Region {
+    const homes = this.#homesOf(tensor);
+    if (homes.lanes?.lanes?.samples === samples) return homes.lanes;
+    const elements = sizeOf(tensor.shape) / samples;
+    const lanes = this.lanesFor(samples);
+    const packed: Region = { words: elements * lanes.width, lanes };
+    const source = this.plain(tensor);
+    this.steps.push(packStep(source, packed, elements));
+    // What a variable holds may change; what is fed may not, nor what an operation made.
+    if (!homes.lanes && tensor.origin.from !== 'variable') homes.lanes = packed;
+    return packed;
+  }
+
+  /** Whether a tensor is at hand in lanes: elementwise operations then stay there. */
+  inLanes(tensor: Tensor): boolean {
+    return this.#homesOf(tensor).lanes !== undefined;
+  }
+
+  /** How many samples a tensor is cut into, or would be. */
+  samplesOf(tensor: Tensor): number {
+    return this.#homesOf(tensor).lanes?.lanes?.samples ?? samplesOf(tensor.shape);
+  }
+
+  /** The place of an output that is made in row-major order. */
+  writePlain(tensor: Tensor): Region {
+    const homes = this.#homesOf(tensor);
+    const name = this.#inPlace.get(tensor);
+    homes.plain = name !== undefined ? this.#variable(name, tensor.shape) : { words: sizeOf(tensor.shape) };
+    return homes.plain;
+  }
+
+  /** The place of an output that is made in lanes. */
+  writeLanes(tensor: Tensor, samples = samplesOf(tensor.shape)): Region {
+    const lanes = this.lanesFor(samples);
+    const region: Region = { words: (sizeOf(tensor.shape) / samples) * lanes.width, lanes };
+    this.#homesOf(tensor).lanes = region;
+    return region;
+  }
+
+  /**
+   * The place of an output that is a sum over all samples: every group writes its part, row-major, and a step that is
+   * returned to be called afterwards adds the parts in the order of the groups.
+   */
+  writeSum(tensor: Tensor, lanes: Lanes): { part: Region; finish: () => void } {
+    const part: Region = { words: sizeOf(tensor.shape), lanes };
+    return { part, finish: () => this.steps.push(reduceStep(part, this.writePlain(tensor))) };
+  }
+
+  #homesOf(tensor: Tensor): Homes {
+    const { origin } = tensor;
+    if (origin.from === 'input') {
+      let homes = this.#inputs.get(origin.name);
+      if (!homes) {
+        homes = { plain: { words: Math.max(1, sizeOf(tensor.shape)), fed: true } };
+        this.fedRegions.set(origin.name, homes.plain!);
+        this.#inputs.set(origin.name, homes);
+      }
+      return homes;
+    }
+    if (origin.from === 'variable') {
+      const region = this.#variable(origin.name, tensor.shape);
+      return { plain: region };
+    }
+    let homes = this.#homes.get(tensor);
+    if (!homes) {
+      homes = {};
+      if (origin.from === 'constant') homes.plain = this.constant(Float32Array.from(origin.values));
+      this.#homes.set(tensor, homes);
+    }
+    return homes;
+  }
+
+  #variable(name: string, shape: Shape): Region {
+    let homes = this.#variables.get(name);
+    if (!homes) {
+      homes = { plain: { words: sizeOf(shape), fixedAt: this.#places(name, shape).at } };
+      this.#variables.set(name, homes);
+    }
+    return homes.plain!;
+  }
+}
+
+function inputName(tensor: Tensor): string {
+  if (tensor.origin.from !== 'input') {
+    throw new DendraError('failed', `Session.compile: expected events and numbers to be inputs, got ${tensor.origin.from}`);
+  }
+  return tensor.origin.name;
+}
+
+/** All steps of a program, outputs and updates included. */
+export function lower<Name extends string>(
+  program: Program<Name>,
+  analysis: Analysis,
+  kernels: Readonly<Record<string, Kernel>>,
+  places: VariablePlaces,
+): { lowering: Lowering; outputs: Map<Name, Region> } {
+  const lowering = new Lowering(analysis, places);
+  for (const operation of analysis.operations) lowerOne(lowering, operation, kernels);
+  const outputs = new Map<Name, Region>();
+  for (const [name, tensor] of Object.entries(program.outputs) as [Name, Tensor][]) {
+    let region = lowering.plain(tensor);
+    // A variable's value may be overwritten before it is read back.
+    if (region.fixedAt !== undefined && tensor.origin.from === 'variable') {
+      const copy = lowering.region(region.words);
+      copyStep(lowering, region, copy);
+      region = copy;
+    }
+    region.keep = true;
+    outputs.set(name, region);
+  }
+  for (const { variable, value } of analysis.copies) {
+    const from = lowering.plain(value);
+    const to = lowering.plain(variable);
+    if (from !== to) copyStep(lowering, from, to);
+  }
+  return { lowering, outputs };
+}
+
+function lowerOne(lowering: Lowering, operation: Operation, kernels: Readonly<Record<string, Kernel>>): void {
+  const { primitive } = operation.direction === 'forward' ? operation : operation.forward;
+  const kernel = kernels[primitive.name];
+  const known = kernel && (operation.direction === 'forward' || kernel.backward);
+  if (!known) {
+    throw new DendraError(
+      'unavailable',
+      `Session.compile: expected a primitive that the wasm backend has, got ${primitive.name} (${operation.direction}); use the reference backend`,
+    );
+  }
+  if (operation.direction === 'forward') kernel.forward(lowering, operation);
+  else kernel.backward!(lowering, operation);
+}
+
+function copyStep(lowering: Lowering, from: Region, to: Region): void {
+  lowering.step(`copy ${from.words}`, undefined, [from], [to], ({ f, pointer }) => {
+    f.copy(pointer(to), pointer(from), from.words * 4);
+  });
+}
