@@ -2,11 +2,13 @@
 import { DendraError, requireOneOf } from '../base/errors.js';
 import type { Backend, BackendName, Session, SessionOptions } from '../graph/backend.js';
 import { reference } from './reference/index.js';
+import { wasm } from './wasm/index.js';
 
 export { reference } from './reference/index.js';
+export { wasm } from './wasm/index.js';
 
 /** In the order in which `auto` asks them. */
-export const backends: readonly Backend[] = [reference];
+export const backends: readonly Backend[] = [wasm, reference];
 
 export type BackendChoice = BackendName | 'auto';
 

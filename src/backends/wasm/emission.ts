@@ -1,5 +1,5 @@
 /** @file From phases to a WebAssembly module: each step a function, each phase an export that calls its steps in order. */
-import { i32, type I32, type Local, ModuleBuilder } from '../../runtime/wasm/index.js';
+import { type I32, i32, type Local, ModuleBuilder } from '../../runtime/wasm/index.js';
 import { maximumTasks, type Phase } from '../../runtime/workers.js';
 import type { Address, Emission, PhasePlan, Placement, Region } from './steps.js';
 

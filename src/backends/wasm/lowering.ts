@@ -137,7 +137,8 @@ export class Lowering {
   plain(tensor: Tensor): Region {
     const homes = this.#homesOf(tensor);
     if (!homes.plain) {
-      if (!homes.lanes) throw new DendraError('failed', `Session.compile: tensor ${tensor.id} is read before it is made`);
+      if (!homes.lanes)
+        throw new DendraError('failed', `Session.compile: tensor ${tensor.id} is read before it is made`);
       homes.plain = { words: sizeOf(tensor.shape) };
       this.steps.push(unpackStep(homes.lanes, homes.plain, sizeOf(tensor.shape) / homes.lanes.lanes!.samples));
     }
@@ -232,7 +233,10 @@ export class Lowering {
 
 function inputName(tensor: Tensor): string {
   if (tensor.origin.from !== 'input') {
-    throw new DendraError('failed', `Session.compile: expected events and numbers to be inputs, got ${tensor.origin.from}`);
+    throw new DendraError(
+      'failed',
+      `Session.compile: expected events and numbers to be inputs, got ${tensor.origin.from}`,
+    );
   }
   return tensor.origin.name;
 }

@@ -1,12 +1,17 @@
 /** @file From proto-τ to κ and gain, and back: few numbers, in float64, two at a time. */
 import type { Tensor } from '../../../graph/tensor.js';
 import type { MemoryDecayAttributes } from '../../../ops/memory-decay.js';
-import { f32x4, f64x2, type FunctionBuilder, type V128, v128, wasmMath } from '../../../runtime/wasm/index.js';
+import { type FunctionBuilder, f32x4, f64x2, type V128, v128, wasmMath } from '../../../runtime/wasm/index.js';
 import type { Kernel } from '../lowering.js';
 import { writeZeros } from './elementwise.js';
 
 /** Two elements a turn; regions are padded, so an odd count may write one more. */
-function forPairs(f: FunctionBuilder, count: number, pointers: Parameters<FunctionBuilder['add']>[0][], body: () => void): void {
+function forPairs(
+  f: FunctionBuilder,
+  count: number,
+  pointers: Parameters<FunctionBuilder['add']>[0][],
+  body: () => void,
+): void {
   f.forRange(0, Math.ceil(count / 2), 1, () => {
     body();
     for (const pointer of pointers) f.add(pointer, 8);
@@ -34,7 +39,11 @@ function sigmoidPair(f: FunctionBuilder, p: V128): { value: V128; slope: V128 } 
 }
 
 /** τ, and where it is so small that it counts as 1e-6. */
-function tauPair(f: FunctionBuilder, sigmoid: V128, { minMs, maxMs }: MemoryDecayAttributes): { tau: V128; guarded: V128 } {
+function tauPair(
+  f: FunctionBuilder,
+  sigmoid: V128,
+  { minMs, maxMs }: MemoryDecayAttributes,
+): { tau: V128; guarded: V128 } {
   const tau = f.let(f64x2.add(f64x2.mul(sigmoid, f64x2.all(maxMs - minMs)), f64x2.all(minMs)));
   const guarded = f.let(f64x2.le(tau, f64x2.all(1e-6)));
   return { tau: f.let(f64x2.max(tau, f64x2.all(1e-6))), guarded };

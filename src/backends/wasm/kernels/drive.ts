@@ -5,7 +5,7 @@
 import type { Tensor } from '../../../graph/tensor.js';
 import { type Routing, synapsesByInput } from '../../../ops/routing.js';
 import type { SynapticDriveAttributes } from '../../../ops/synaptic-drive.js';
-import { f32, f32x4, i32, type I32, v128 } from '../../../runtime/wasm/index.js';
+import { f32, f32x4, type I32, i32, v128 } from '../../../runtime/wasm/index.js';
 import type { Lanes } from '../layout.js';
 import type { Kernel, Lowering } from '../lowering.js';
 import type { Emission, Region } from '../steps.js';
@@ -141,9 +141,13 @@ export const synapticDrive: Kernel = {
           forSynapses(e, tables, channel, (branch, synapse) => {
             const source = f.let(i32.add(row, branch));
             const w = f.let(v128.load32Splat(i32.add(weights, synapse)));
-            totals.forEach((total, k) => f.set(total, f.madd(w, v128.load(source, k * 16), total)));
+            totals.forEach((total, k) => {
+              f.set(total, f.madd(w, v128.load(source, k * 16), total));
+            });
           });
-          totals.forEach((total, k) => f.store(value, total, k * 16));
+          totals.forEach((total, k) => {
+            f.store(value, total, k * 16);
+          });
         });
       });
     }

@@ -6,7 +6,7 @@ import { sizeOf } from '../../../base/arrays.js';
 import { streamKey } from '../../../base/random.js';
 import type { ForwardOperation, Tensor } from '../../../graph/tensor.js';
 import { type DropoutAttributes, dropoutThreshold } from '../../../ops/dropout.js';
-import { f32x4, type FunctionBuilder, i32, i32x4, type Local, type V128, v128 } from '../../../runtime/wasm/index.js';
+import { type FunctionBuilder, f32x4, i32, i32x4, type Local, type V128, v128 } from '../../../runtime/wasm/index.js';
 import { type Lanes, samplesOf } from '../layout.js';
 import type { Kernel, Lowering } from '../lowering.js';
 import type { Region } from '../steps.js';

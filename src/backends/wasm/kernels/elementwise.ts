@@ -2,7 +2,7 @@
 import { sizeOf } from '../../../base/arrays.js';
 import type { BackwardOperation, ForwardOperation, Tensor } from '../../../graph/tensor.js';
 import type { ActivationName } from '../../../ops/activations.js';
-import { f32x4, type FunctionBuilder, type Local, type V128, v128 } from '../../../runtime/wasm/index.js';
+import { type FunctionBuilder, f32x4, type Local, type V128, v128 } from '../../../runtime/wasm/index.js';
 import type { Kernel, Lowering } from '../lowering.js';
 import type { Region } from '../steps.js';
 import { derivative, value } from './functions.js';
@@ -80,7 +80,9 @@ export const scale: Kernel = {
   forward(l, { inputs, outputs, attributes }) {
     const { factor } = attributes as { factor: number };
     const place = placement(l, [one(inputs.x)]);
-    map(l, 'scale', [place.read(one(inputs.x))], place.write(one(outputs.y)), (_, [v]) => f32x4.mul(v, f32x4.all(factor)));
+    map(l, 'scale', [place.read(one(inputs.x))], place.write(one(outputs.y)), (_, [v]) =>
+      f32x4.mul(v, f32x4.all(factor)),
+    );
   },
   backward(l, operation) {
     const { factor } = operation.forward.attributes as { factor: number };

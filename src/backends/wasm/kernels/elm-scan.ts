@@ -9,10 +9,10 @@ import type { BackwardOperation, ForwardOperation, Tensor } from '../../../graph
 import { lecunAmplitude, lecunSlope } from '../../../ops/activations.js';
 import type { ElmScanAttributes } from '../../../ops/elm-scan.js';
 import {
-  f32x4,
   type FunctionBuilder,
-  i32,
+  f32x4,
   type I32,
+  i32,
   type Local,
   select,
   v128,
@@ -137,9 +137,7 @@ export const elmScan: Kernel = {
         const factor = f.let(decayStart);
         f.forRange(0, units, 1, () => {
           for (let k = 0; k < lanes.vectors; k++) {
-            const value = before
-              ? f32x4.mul(v128.load32Splat(factor), v128.load(before, k * 16))
-              : f32x4.all(0);
+            const value = before ? f32x4.mul(v128.load32Splat(factor), v128.load(before, k * 16)) : f32x4.all(0);
             f.store(leaked, value, k * 16);
           }
           if (before) f.add(before, feature);
@@ -209,7 +207,9 @@ export const elmScan: Kernel = {
         });
         // v_{t+1} = κ m_t; the last step has no successor.
         const next = f.let(
-          keepsRows ? i32.add(leakedRow, select(i32.ltS(t, steps - 1), i32.const(rowBytes(units)), i32.const(0))) : leakedRow,
+          keepsRows
+            ? i32.add(leakedRow, select(i32.ltS(t, steps - 1), i32.const(rowBytes(units)), i32.const(0)))
+            : leakedRow,
         );
         f.if(i32.ltS(t, steps - 1), () => {
           const from = f.let(memoryRow);
@@ -230,8 +230,12 @@ export const elmScan: Kernel = {
         f.add(memoryRow, rowBytes(units));
         if (tanhRow) f.add(tanhRow, rowBytes(units));
         if (keepsRows) {
-          outRows.forEach((row, i) => f.add(row, rowBytes(layers[i].width)));
-          slopeRows.forEach((row, i) => row && f.add(row, rowBytes(layers[i].width)));
+          outRows.forEach((row, i) => {
+            f.add(row, rowBytes(layers[i].width));
+          });
+          slopeRows.forEach((row, i) => {
+            if (row) f.add(row, rowBytes(layers[i].width));
+          });
         }
       });
     });
@@ -354,7 +358,16 @@ class BackwardScan {
         const memoryRow = memory && atEnd(memory, units, end);
         f.forRange(0, count, 1, (done) => {
           // dm = ∂loss/∂m_t + what comes back from t+1; through tanh to the last layer.
-          this.#intoUpdate(emission, gradientRow, tanhRow, dPreRows[last], carriedStart, dLeakedStart, gain, gainSum?.sums);
+          this.#intoUpdate(
+            emission,
+            gradientRow,
+            tanhRow,
+            dPreRows[last],
+            carriedStart,
+            dLeakedStart,
+            gain,
+            gainSum?.sums,
+          );
           for (let i = last; i > 0; i--) {
             const below = layers[i - 1].width;
             emitProduct(f, {
@@ -402,8 +415,18 @@ class BackwardScan {
               const start = f.let(i32.add(dLeakedStart, shift));
               const target = f.let(i32.add(carriedStart, shift));
               const factors = f.let(i32.add(pointer(decay), i32.shl(unit, 2)));
-              const before = memoryRow && f.let(
-                i32.add(select(i32.gtS(i32.sub(end, done), 1), i32.sub(memoryRow, rowBytes(units)), pointer((initial ?? zeros)!)), shift));
+              const before =
+                memoryRow &&
+                f.let(
+                  i32.add(
+                    select(
+                      i32.gtS(i32.sub(end, done), 1),
+                      i32.sub(memoryRow, rowBytes(units)),
+                      pointer((initial ?? zeros)!),
+                    ),
+                    shift,
+                  ),
+                );
               const sums = decaySum && f.let(i32.add(pointer(decaySum.sums), i32.shl(unit, 4)));
               return {
                 start: (r, c) => v128.load(start, r * feature + c * 16),
@@ -420,16 +443,23 @@ class BackwardScan {
           f.add(gradientRow, -rowBytes(units));
           f.add(tanhRow, -rowBytes(units));
           if (memoryRow) f.add(memoryRow, -rowBytes(units));
-          dPreRows.forEach((row, i) => f.add(row, -rowBytes(layers[i].width)));
-          slopeRows.forEach((row, i) => row && f.add(row, -rowBytes(layers[i].width)));
-          outRows.forEach((row, i) => f.add(row, -rowBytes(layers[i].width)));
+          dPreRows.forEach((row, i) => {
+            f.add(row, -rowBytes(layers[i].width));
+          });
+          slopeRows.forEach((row, i) => {
+            if (row) f.add(row, -rowBytes(layers[i].width));
+          });
+          outRows.forEach((row, i) => {
+            f.add(row, -rowBytes(layers[i].width));
+          });
         });
         // The block's share of every matrix gradient.
         matrices.forEach((matrix, i) => {
           if (!matrix) return;
           const { width, inputs: from } = layers[i];
           const x = i === 0 ? kept.leaked : kept.outs[i - 1];
-          const rowAt = (region: Region, features: number) => i32.add(pointer(region), i32.mul(first, rowBytes(features)));
+          const rowAt = (region: Region, features: number) =>
+            i32.add(pointer(region), i32.mul(first, rowBytes(features)));
           emitOuterProduct(f, {
             outputs: width,
             inputs: from,

@@ -1,5 +1,5 @@
 /** @file Walks the events of a group's samples, in order, beside a lanes array with a row per time step. */
-import { f32, type F32, i32, type I32, type Local } from '../../../runtime/wasm/index.js';
+import { type F32, f32, type I32, i32, type Local } from '../../../runtime/wasm/index.js';
 import type { Lanes } from '../layout.js';
 import type { EventRegions } from '../lowering.js';
 import type { Emission, Region } from '../steps.js';

@@ -1,6 +1,6 @@
 /** @file The scalar non-linearities of ops/activations.ts and their slopes, on vectors. */
 import { type ActivationName, lecunAmplitude, lecunSlope } from '../../../ops/activations.js';
-import { f32x4, type FunctionBuilder, type V128, v128, wasmMath } from '../../../runtime/wasm/index.js';
+import { type FunctionBuilder, f32x4, type V128, v128, wasmMath } from '../../../runtime/wasm/index.js';
 
 /** f(x) */
 export function value(f: FunctionBuilder, kind: ActivationName, x: V128): V128 {

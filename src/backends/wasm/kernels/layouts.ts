@@ -1,5 +1,14 @@
 /** @file Between the layouts: row-major to lanes and back, and the sum of all groups' parts. */
-import { f32, f32x4, type FunctionBuilder, i32, type I32, type Local, select, v128 } from '../../../runtime/wasm/index.js';
+import {
+  type FunctionBuilder,
+  f32,
+  f32x4,
+  type I32,
+  i32,
+  type Local,
+  select,
+  v128,
+} from '../../../runtime/wasm/index.js';
 import type { Lanes } from '../layout.js';
 import type { Address, Region, Step } from '../steps.js';
 import { forVectors, laneMask, transpose, vectorsIn } from './vectors.js';

@@ -1,7 +1,7 @@
 /** @file y = x Wᵀ + b, for all time steps of a group at once, dense or from events. */
 import { sizeOf } from '../../../base/arrays.js';
 import type { Tensor } from '../../../graph/tensor.js';
-import { f32, f32x4, type FunctionBuilder, i32, type I32, v128 } from '../../../runtime/wasm/index.js';
+import { type FunctionBuilder, f32, f32x4, type I32, i32, v128 } from '../../../runtime/wasm/index.js';
 import { type Lanes, sequenceOf } from '../layout.js';
 import type { Kernel, Lowering } from '../lowering.js';
 import type { Emission, Region } from '../steps.js';
@@ -193,12 +193,7 @@ function weightGradient(l: Lowering, x: Region, dy: Region, dWeight: Tensor, siz
   finish();
 }
 
-function biasGradient(
-  l: Lowering,
-  dy: Region,
-  dBias: Tensor,
-  { outputs, steps, lanes }: Omit<Sizes, 'inputs'>,
-): void {
+function biasGradient(l: Lowering, dy: Region, dBias: Tensor, { outputs, steps, lanes }: Omit<Sizes, 'inputs'>): void {
   const { part, finish } = l.writeSum(dBias, lanes);
   l.step(`linear db ${outputs}`, lanes, [dy], [part], ({ f, pointer }) => {
     emitColumnSums(f, pointer(dy), pointer(part), outputs, steps, lanes);
@@ -230,7 +225,9 @@ export function emitColumnSums(
         });
         f.add(row, outputs * feature);
       });
-      totals.forEach((total, n) => f.store(target, sumLanes(f, total), n * 4));
+      totals.forEach((total, n) => {
+        f.store(target, sumLanes(f, total), n * 4);
+      });
     });
     f.add(column, count * feature);
     f.add(target, count * 4);
@@ -241,14 +238,7 @@ export function emitColumnSums(
 }
 
 /** dW[n, channel] += dy[n] · value for every event */
-function eventWeightGradient(
-  l: Lowering,
-  x: Tensor,
-  dy: Region,
-  dWeight: Tensor,
-  steps: number,
-  lanes: Lanes,
-): void {
+function eventWeightGradient(l: Lowering, x: Tensor, dy: Region, dWeight: Tensor, steps: number, lanes: Lanes): void {
   const [width, depth] = dWeight.shape;
   const events = l.events(x);
   const { part, finish } = l.writeSum(dWeight, lanes);

@@ -3,10 +3,10 @@ import { sizeOf } from '../../../base/arrays.js';
 import type { BackwardOperation, Tensor } from '../../../graph/tensor.js';
 import type { SoftmaxCrossEntropyAttributes } from '../../../ops/losses.js';
 import {
+  type FunctionBuilder,
   f32,
   f32x4,
   f64,
-  type FunctionBuilder,
   i32,
   i32x4,
   type Local,
@@ -164,9 +164,7 @@ export const softmaxCrossEntropy: Kernel = {
     l.step('softmax backward', s.lanes, reads, [target], ({ f, pointer, group }) => {
       const [px, pl, to] = [pointer(s.x), pointer(s.labels), pointer(target)];
       const masks = Array.from({ length: s.lanes.vectors }, (_, vector) => laneMask(f, s.lanes, group, vector));
-      const weight = f.let(
-        f32x4.mul(v128.load32Splat(pointer(factor)), v128.load32Splat(pointer(s.inverseCount))),
-      );
+      const weight = f.let(f32x4.mul(v128.load32Splat(pointer(factor)), v128.load32Splat(pointer(s.inverseCount))));
       forElements(f, s.rows, s.lanes, [pl], (vector) => {
         const label = f.let(v128.load(pl, vector * 16));
         const { logSum, at } = softmaxOfRow(f, px, label, s.classes, s.lanes, vector);
@@ -176,10 +174,7 @@ export const softmaxCrossEntropy: Kernel = {
         eachClass(f, px, s.classes, s.lanes, (p) => {
           const probability = wasmMath.exp(f, f32x4.sub(v128.load(p, at), logSum));
           const isLabel = i32x4.eq(label, i32x4.splat(index));
-          const wanted = f32x4.add(
-            v128.and(isLabel, f32x4.all(1 - smoothing)),
-            f32x4.all(smoothing / s.classes),
-          );
+          const wanted = f32x4.add(v128.and(isLabel, f32x4.all(1 - smoothing)), f32x4.all(smoothing / s.classes));
           f.store(out, f32x4.mul(counts, f32x4.sub(probability, wanted)), at);
           f.add(out, s.lanes.width * 4);
           f.add(index, 1);

@@ -5,7 +5,7 @@
 import { sizeOf } from '../../../base/arrays.js';
 import type { ForwardOperation, Tensor } from '../../../graph/tensor.js';
 import type { AdamAttributes } from '../../../ops/optimisers.js';
-import { f32, f32x4, f64, f64x2, type FunctionBuilder, i32x4, type V128, v128 } from '../../../runtime/wasm/index.js';
+import { type FunctionBuilder, f32, f32x4, f64, f64x2, i32x4, type V128, v128 } from '../../../runtime/wasm/index.js';
 import type { Kernel, Lowering } from '../lowering.js';
 import { flush, forVectors, vectorsIn } from './vectors.js';
 
@@ -34,13 +34,18 @@ function optimiser(
       const listed = (record: ForwardOperation['inputs'], key: string) => record[key] as List;
       const results = outputs as ForwardOperation['inputs'];
       listed(inputs, 'parameters').forEach((parameter, k) => {
-        const from = [parameter, listed(inputs, 'gradients')[k], listed(inputs, 'first')[k], listed(inputs, 'second')[k]].map(
-          (tensor) => l.plain(tensor),
-        );
+        const from = [
+          parameter,
+          listed(inputs, 'gradients')[k],
+          listed(inputs, 'first')[k],
+          listed(inputs, 'second')[k],
+        ].map((tensor) => l.plain(tensor));
         const to = ['parameters', 'first', 'second'].map((key) => l.writePlain(listed(results, key)[k]));
         l.step(name, undefined, [...from, numbers, scale], to, ({ f, pointer, at }) => {
           const start = at(numbers);
-          const splats = Array.from({ length: count }, (_, i) => f.let(v128.load32Splat(start.base, start.offset + i * 4)));
+          const splats = Array.from({ length: count }, (_, i) =>
+            f.let(v128.load32Splat(start.base, start.offset + i * 4)),
+          );
           const factor = scale && f.let(v128.load32Splat(pointer(scale)));
           const sources = from.map((region) => pointer(region));
           // Written over what was read where it is the same variable.

@@ -10,10 +10,10 @@
 import {
   emitTile,
   evenTiles,
-  f32x4,
   type FunctionBuilder,
-  i32,
+  f32x4,
   type I32,
+  i32,
   type Local,
   type V128,
   v128,
@@ -145,7 +145,13 @@ export function forBlocks(
 }
 
 /** part[i] = Σ over lanes of sums[i] for `count` vectors; part is row-major and padded to whole vectors. */
-export function emitLaneSums(f: FunctionBuilder, count: number, sums: I32, part: I32, factor?: (i: Local<'i32'>) => V128): void {
+export function emitLaneSums(
+  f: FunctionBuilder,
+  count: number,
+  sums: I32,
+  part: I32,
+  factor?: (i: Local<'i32'>) => V128,
+): void {
   const from = f.let(sums);
   const to = f.let(part);
   const index = f.let(i32.const(0));

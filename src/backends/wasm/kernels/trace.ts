@@ -1,6 +1,6 @@
 /** @file The leaky trace y_t = κ ⊙ y_{t−1} + x_t and its gradients: a few features at a time, all time steps of a group. */
 import type { Tensor } from '../../../graph/tensor.js';
-import { f32x4, type FunctionBuilder, v128 } from '../../../runtime/wasm/index.js';
+import { type FunctionBuilder, f32x4, v128 } from '../../../runtime/wasm/index.js';
 import type { Kernel } from '../lowering.js';
 import { writeZeros } from './elementwise.js';
 import { flush, sumLanes } from './vectors.js';
@@ -115,10 +115,9 @@ export const leakyTrace: Kernel = {
         if (dInitialStart) for (const k of each) f.store(dInitialStart, carried[k], k * 16);
         if (partStart) {
           for (let k = 0; k < count; k++) {
-            const total = Array.from({ length: vectors }, (_, v) => sums[k * vectors + v]).reduce<ReturnType<typeof f32x4.add>>(
-              (sum, one, v) => (v === 0 ? one : f32x4.add(sum, one)),
-              sums[k * vectors],
-            );
+            const total = Array.from({ length: vectors }, (_, v) => sums[k * vectors + v]).reduce<
+              ReturnType<typeof f32x4.add>
+            >((sum, one, v) => (v === 0 ? one : f32x4.add(sum, one)), sums[k * vectors]);
             f.store(partStart, sumLanes(f, total), k * 4);
           }
           f.add(partStart, count * 4);

@@ -1,11 +1,11 @@
 /** @file What the kernels share: loops over vectors, the mask of the lanes that hold samples, sums across lanes. */
 import {
   type F32,
+  type FunctionBuilder,
   f32,
   f32x4,
-  type FunctionBuilder,
-  i32,
   type I32,
+  i32,
   i32x4,
   type Local,
   type V128,
@@ -45,10 +45,7 @@ export function laneMask(f: FunctionBuilder, lanes: Lanes, group: I32, vector: n
 /** (l0 + l1) + (l2 + l3), in this order. */
 export function sumLanes(f: FunctionBuilder, vector: V128): F32 {
   const v = f.let(vector);
-  return f32.add(
-    f32.add(f32x4.extract(v, 0), f32x4.extract(v, 1)),
-    f32.add(f32x4.extract(v, 2), f32x4.extract(v, 3)),
-  );
+  return f32.add(f32.add(f32x4.extract(v, 0), f32x4.extract(v, 1)), f32.add(f32x4.extract(v, 2), f32x4.extract(v, 3)));
 }
 
 /** 4 vectors of 4 lanes ↔ their transpose. */
@@ -77,4 +74,3 @@ export function flush(f: FunctionBuilder, x: V128): V128 {
   const value = f.let(x);
   return v128.and(value, f32x4.ge(f32x4.abs(value), f32x4.all(1e-30)));
 }
-
