@@ -1,8 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { denseFromEvents } from '../../src/base/events.js';
-import { roundToHalf } from '../../src/base/float16.js';
-import { checkEvents, Stream } from '../../src/base/index.js';
+import { checkEvents } from '../../src/base/index.js';
 import {
   encodeNeuronIONpz,
   inMemory,
@@ -12,7 +11,6 @@ import {
   prefetched,
   randomBatches,
   readNeuronIONpz,
-  type Simulation,
   sequenceBatches,
   somaTarget,
   sortInputSpikes,
@@ -22,27 +20,9 @@ import {
 import { bytesSource, encodeNpz } from '../../src/io/index.js';
 import { assert, suite, temporaryFolder, throws } from '../harness.js';
 import { refusesOtherKinds, refusesTruncation, survivesFlips } from '../io/damage.js';
+import { madeUp } from './made-up.js';
 
 const test = suite('data/neuronio');
-
-/** A simulation of random spikes, made for its shape and not for its sense. */
-export function madeUp(index: number, durationMs = 1500, exactSpikeTimes = true): Simulation {
-  const stream = new Stream(11, 'test.simulation', index);
-  const count = durationMs * 3;
-  const channels = Array.from({ length: count }, () => stream.integer(neuronioChannels));
-  const times = Array.from({ length: count }, () => stream.integer(durationMs));
-  const voltage = () => Float32Array.from({ length: durationMs }, () => stream.normal(-66, 8));
-  const spikes = Float32Array.from({ length: 5 }, () => Math.floor(stream.uniform(0, durationMs * 8)) / 8).sort();
-  return {
-    name: `made_up_${index}`,
-    durationMs,
-    inputs: sortInputSpikes('madeUp', channels, times, durationMs),
-    somaMv: voltage(),
-    nexusMv: voltage(),
-    outputSpikesMs: exactSpikeTimes ? spikes : spikes.map(roundToHalf),
-    exactSpikeTimes,
-  };
-}
 
 test('input spikes are sorted by time and then channel, and nothing is lost', () => {
   const inputs = sortInputSpikes('x', [7, 5, 1277, 5, 0], [2, 2, 0, 2, 3], 5);

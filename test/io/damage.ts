@@ -30,7 +30,7 @@ export async function refusesTruncation(read: Read, whole: Uint8Array, count = 3
 }
 
 /**
- * Flips one random bit, or overwrites a random byte with 0 or 255, `count` times; each must be read or refused. Returns
+ * Flips one random bit, or all bits of a byte, or clears it, `count` times; each must be read or refused. Returns
  * how many were refused.
  */
 export async function survivesFlips(read: Read, whole: Uint8Array, count = 400): Promise<number> {
@@ -48,7 +48,7 @@ export async function survivesFlips(read: Read, whole: Uint8Array, count = 400):
           ? whole.length - 1 - stream.integer(near)
           : stream.integer(whole.length);
     const change = stream.integer(10);
-    bytes[at] = change < 8 ? bytes[at] ^ (1 << change) : change === 8 ? 0 : 255;
+    bytes[at] = change < 8 ? bytes[at] ^ (1 << change) : bytes[at] === 0 || change === 8 ? 255 - bytes[at] : 0;
     if (!(await readsOrRefuses(read, bytes, `byte ${at} set to ${bytes[at]}`))) refused++;
   }
   return refused;

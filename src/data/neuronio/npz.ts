@@ -42,10 +42,7 @@ export async function readNeuronIONpz(source: ByteSource): Promise<Simulation> {
   const [ex, inh] = spikes;
   const channels = new Float64Array(ex.segments.length + inh.segments.length);
   channels.set(ex.segments);
-  channels.set(
-    Float64Array.from(inh.segments, (segment) => segment + neuronioSegments),
-    ex.segments.length,
-  );
+  for (let i = 0; i < inh.segments.length; i++) channels[ex.segments.length + i] = inh.segments[i] + neuronioSegments;
   const times = new Float64Array(channels.length);
   times.set(ex.times);
   times.set(inh.times, ex.times.length);

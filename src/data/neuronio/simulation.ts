@@ -76,6 +76,7 @@ export function sortInputSpikes(
   durationMs: number,
 ): InputSpikes {
   const offsets = new Int32Array(durationMs + 1);
+  const channelOffsets = new Int32Array(neuronioChannels + 1);
   for (let i = 0; i < timesMs.length; i++) {
     const time = timesMs[i];
     if (!Number.isInteger(time) || time < 0 || time >= durationMs) {
@@ -86,12 +87,16 @@ export function sortInputSpikes(
       throw inputError(where, `input channels from 0 to ${neuronioChannels - 1}`, channel);
     }
     offsets[time + 1]++;
+    channelOffsets[channel + 1]++;
   }
   for (let step = 0; step < durationMs; step++) offsets[step + 1] += offsets[step];
+  for (let channel = 0; channel < neuronioChannels; channel++) channelOffsets[channel + 1] += channelOffsets[channel];
+  // Counting sort by channel, then by time; both keep the order of equals, so each millisecond's channels ascend.
+  const byChannel = new Uint32Array(timesMs.length);
+  for (let i = 0; i < timesMs.length; i++) byChannel[channelOffsets[channels[i]]++] = i;
   const next = offsets.slice();
   const sorted = new Uint16Array(timesMs.length);
-  for (let i = 0; i < timesMs.length; i++) sorted[next[timesMs[i]]++] = channels[i];
-  for (let step = 0; step < durationMs; step++) sorted.subarray(offsets[step], offsets[step + 1]).sort();
+  for (const i of byChannel) sorted[next[timesMs[i]]++] = channels[i];
   return { offsets, channels: sorted };
 }
 
