@@ -7,7 +7,7 @@
  * parameters and the running mean of the loss all stay on the backend. The mean loss comes back every few steps.
  */
 import type { NumericTensor } from '../base/arrays.js';
-import { DendraError, inputError, requireInteger } from '../base/errors.js';
+import { DendraError, inputError, requireInteger, requireNumber, requireOneOf } from '../base/errors.js';
 import { prefetched } from '../data/prefetch.js';
 import {
   apply,
@@ -24,11 +24,11 @@ import {
 import { interpolate } from '../ops/index.js';
 import { type Averaging, averagingWeight, checkAveraging } from './averaging.js';
 import { type Checkpoint, loadCheckpoint, saveCheckpoint } from './checkpoint.js';
-import { momentNames, type OptimiserName, optimiserStep } from './optimisers.js';
+import { momentNames, type OptimiserName, optimiserNames, optimiserStep } from './optimisers.js';
 import type { Progress } from './progress.js';
 import type { RunEvent, RunRecord } from './record.js';
-import { type ScheduleName, schedule } from './schedules.js';
-import type { Evaluator, Scores, Tensors, TrainingTask } from './task.js';
+import { type Schedule, type ScheduleName, schedule } from './schedules.js';
+import type { Evaluator, Scores, Selection, Tensors, TrainingTask } from './task.js';
 
 /** Everything that decides the numbers, apart from the task. */
 export interface TrainingPlan {
@@ -93,6 +93,16 @@ const lossName = 'loss.mean';
 /** A checkpoint is also due after this long, however few the steps. */
 const longestUnsavedMs = 60_000;
 
+/** Refuses a plan that cannot be followed; returns its learning-rate schedule. */
+export function checkPlan(plan: TrainingPlan): Schedule {
+  requireOneOf('train', 'optimiser', plan.optimiser, optimiserNames);
+  requireInteger('train', 'validEvery', plan.validEvery, { minimum: 1 });
+  if (plan.clipNorm !== undefined) requireNumber('train', 'clipNorm', plan.clipNorm, { above: 0 });
+  const rate = schedule(plan);
+  if (plan.averaging) checkAveraging(plan.averaging, plan.steps);
+  return rate;
+}
+
 /** Runs a task's training from the start or from where it stopped. */
 export async function train(task: TrainingTask, options: TrainOptions): Promise<TrainResult> {
   const loop = new Loop(task, options);
@@ -105,7 +115,7 @@ class Loop {
   readonly #options: TrainOptions;
   readonly #plan: TrainingPlan;
   readonly #session: Session;
-  readonly #rate: (step: number) => number;
+  readonly #rate: Schedule;
   readonly #trainable: { name: string; shape: readonly number[] }[];
   readonly #readEvery: number;
   readonly #checkpointEvery: number;
@@ -113,6 +123,8 @@ class Loop {
   /** the best parameters so far: copies that training cannot touch */
   #best = new Map<string, NumericTensor>();
   #progress: Progress | undefined;
+  /** the notes beside the progress */
+  readonly #shown: Record<string, number> = {};
   #startedAt = 0;
   #savedAt = 0;
   #savedStep = 0;
@@ -123,9 +135,7 @@ class Loop {
     this.#options = options;
     this.#plan = plan;
     this.#session = session;
-    this.#rate = schedule(plan);
-    requireInteger('train', 'validEvery', plan.validEvery, { minimum: 1 });
-    if (plan.averaging) checkAveraging(plan.averaging, plan.steps);
+    this.#rate = checkPlan(plan);
     this.#readEvery = options.readEvery ?? Math.min(100, Math.max(1, Math.round(plan.steps / 200)));
     this.#checkpointEvery = options.checkpointEvery ?? plan.validEvery;
     requireInteger('train', 'readEvery', this.#readEvery, { minimum: 1 });
@@ -306,7 +316,8 @@ class Loop {
     }
     state.meanOver = 0;
     await this.#note('train', { loss, learningRate: this.#rate(state.step - 1) });
-    this.#progress?.update(state.step, { loss });
+    this.#shown.loss = loss;
+    this.#progress?.update(state.step, this.#shown);
   }
 
   #validationDue(): boolean {
@@ -320,7 +331,7 @@ class Loop {
     const state = this.#state;
     const started = performance.now();
     const show = (done: number, total: number) =>
-      this.#progress?.update(state.step, { validating: `${done}/${total}` });
+      this.#progress?.update(state.step, { ...this.#shown, validating: `${done}/${total}` });
     let scores: Scores;
     try {
       scores = await evaluator.evaluate(show, signal);
@@ -334,11 +345,14 @@ class Loop {
       state.best = { step: state.step, scores };
     }
     state.validated = state.step;
+    const { score } = this.#task.selection as Selection;
+    this.#shown[score] = scores[score];
+    this.#progress?.update(state.step, this.#shown);
     await this.#note('valid', { scores, selected, validationSeconds: (performance.now() - started) / 1000 });
   }
 
   #isBetter(scores: Scores): boolean {
-    const { score, better } = this.#task.selection as NonNullable<TrainingTask['selection']>;
+    const { score, better } = this.#task.selection as Selection;
     const value = scores[score];
     if (value === undefined) throw inputError('train', `a score \`${score}\` to select by`, Object.keys(scores));
     const best = this.#state.best?.scores[score];

@@ -3,7 +3,6 @@
  * one, give its primitive in ops/ and a line in `optimisers`.
  */
 import type { Shape } from '../base/arrays.js';
-import { requireOneOf } from '../base/errors.js';
 import { apply, type Tensor, type Update, variable } from '../graph/index.js';
 import { type AdamAttributes, adam, adamax, clipByGlobalNorm } from '../ops/index.js';
 
@@ -51,7 +50,6 @@ export function optimiserStep(
   learningRate: Tensor,
   step: Tensor,
 ): OptimiserStep {
-  requireOneOf('optimiserStep', 'optimiser', optimiser, optimiserNames);
   const first = named.map(({ name, shape }) => variable(momentNames(name).first, shape));
   const second = named.map(({ name, shape }) => variable(momentNames(name).second, shape));
   const gradientScale =

@@ -112,3 +112,18 @@ export async function diskFolder(path: string): Promise<Folder> {
     },
   };
 }
+
+/** A sub-folder as a folder of its own. */
+export function within(folder: Folder, subfolder: string): Folder {
+  const inside = (name: string) => `${subfolder}/${name}`;
+  return {
+    path: `${folder.path}/${subfolder}`,
+    read: (name) => folder.read(inside(name)),
+    write: (name, content) => folder.write(inside(name), content),
+    append: (name, content) => folder.append(inside(name), content),
+    truncate: (name, size) => folder.truncate(inside(name), size),
+    remove: (name) => folder.remove(inside(name)),
+    clean: () => folder.clean(),
+    list: (name) => folder.list(name ? inside(name) : subfolder),
+  };
+}

@@ -47,7 +47,7 @@ test('whatever happens to the newest, the one before it is found, with a warning
     harm(join(path, 'checkpoints', 'step-000000002.safetensors'));
     const loaded = (await loadCheckpoint<{ step: number }>(folder))!;
     assert.is(loaded.state.step, 1, what);
-    assert.match(loaded.warnings.join(), /step-000000002\.safetensors: expected a whole checkpoint/, what);
+    assert.match(loaded.warnings.join(), /step-000000002\.safetensors.*: expected /, what);
   }
 });
 

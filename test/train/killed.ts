@@ -1,25 +1,20 @@
-/** A program that trains the toy task in a folder, going on where it was killed: `node killed.js FOLDER`. */
-import { openSession } from '../../src/backends/index.js';
-import { diskFolder, RunRecord, train } from '../../src/train/index.js';
-import { toyTask } from './toy.js';
+/** A program that fits a tiny neuron in a folder, going on where it was killed: `node killed.js FOLDER`. */
+import { fitNeuronIO } from '../../src/train/index.js';
+import { syntheticDataset } from './synthetic.js';
 
-const folder = await diskFolder(process.argv[2]);
-const begun = (await folder.read('config.json')) !== undefined;
-const record = begun ? await RunRecord.open(folder) : await RunRecord.create(folder, { task: 'toy' });
-const slowly = () => new Promise<void>((resolve) => setTimeout(resolve, 0));
-const { parameters, selectedStep } = await train(toyTask({ onBatch: slowly }), {
-  session: await openSession('reference'),
-  record,
-  resume: begun,
-  plan: {
-    steps: 400,
-    optimiser: 'adam',
-    schedule: 'cosine',
-    learningRate: 0.05,
-    validEvery: 50,
-    averaging: { kind: 'ema', decay: 0.9 },
-  },
-  checkpointEvery: 10,
-  readEvery: 7,
+const { summary, selectedStep } = await fitNeuronIO({
+  data: syntheticDataset(0, 4),
+  valid: syntheticDataset(10, 1),
+  model: { memory: 2 },
+  steps: 120,
+  batch: 2,
+  windowMs: 50,
+  learningRate: 0.01,
+  averaging: { kind: 'ema', decay: 0.9 },
+  validEvery: 40,
+  checkpointEvery: 8,
+  backend: 'reference',
+  out: process.argv[2],
+  resume: true,
 });
-process.stdout.write(JSON.stringify({ selectedStep, w: [...(parameters.get('w')?.data ?? [])] }));
+process.stdout.write(JSON.stringify({ selectedStep, valid: summary.valid }));

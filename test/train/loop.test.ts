@@ -172,7 +172,7 @@ test('impossible plans are refused', async () => {
     [{ optimiser: 'adm' as 'adam' }, /did you mean adam/],
     [{ averaging: { kind: 'ema', decay: 1 } }, /`decay` below 1/],
     [{ averaging: { kind: 'late', from: 60 } }, /`from`/],
-    [{ clipNorm: 0 }, /`maxNorm`/],
+    [{ clipNorm: 0 }, /`clipNorm`/],
   ];
   for (const [change, pattern] of refused)
     await throws(() => run(undefined, {}, { plan: { ...plan, ...change } }), pattern);

@@ -1,0 +1,53 @@
+/**
+ * @file The model families that can be saved and loaded: what each writes as configuration and weights, and how it is
+ * made from them again. To add one, give it a line in `families`.
+ */
+import { ElmNeuron, type ElmOptions, elmConfig, fromOfficial, fromStateDict, toStateDict } from '../elm/index.js';
+import type { FileArray } from '../io/index.js';
+
+export type WeightTensors = ReadonlyMap<string, FileArray>;
+export type JsonRecord = Readonly<Record<string, unknown>>;
+
+export interface ModelFamily<Model> {
+  readonly name: string;
+  /** what it is, for the card */
+  readonly title: string;
+  readonly citation: string;
+  /** whether a value is a model of this family */
+  holds(model: unknown): model is Model;
+  /** plain JSON that `restore` takes */
+  configOf(model: Model): JsonRecord;
+  /** trainable parameters */
+  parametersOf(model: Model): number;
+  /** under the family's official names */
+  weightsOf(model: Model): Map<string, FileArray>;
+  /** `where` names the file, for errors */
+  restore(where: string, config: JsonRecord, weights: WeightTensors): Model;
+  /** how the authors' own checkpoints are laid out: a JSON file of constructor arguments beside a PyTorch file */
+  readonly official?: {
+    readonly configFile: string;
+    restore(where: string, config: JsonRecord, weights: WeightTensors): Model;
+  };
+}
+
+const elm: ModelFamily<ElmNeuron> = {
+  name: 'elm',
+  title: 'Expressive Leaky Memory neuron',
+  citation: 'Spieler et al., The Expressive Leaky Memory Neuron, ICLR 2024 (arXiv 2306.16922)',
+  holds: (model): model is ElmNeuron => model instanceof ElmNeuron,
+  configOf: (neuron) => ({ ...neuron.config }),
+  parametersOf: (neuron) => neuron.parameterCount,
+  weightsOf: (neuron) => toStateDict(neuron.config, neuron.routing, neuron.parameters),
+  restore(where, options, weights) {
+    // elmConfig refuses what is not an option, so a file's JSON can be handed to it.
+    const config = elmConfig(options as ElmOptions);
+    return new ElmNeuron({ config, ...fromStateDict(where, config, weights) });
+  },
+  official: {
+    configFile: 'model_config.json',
+    restore: (where, config, weights) => new ElmNeuron(fromOfficial(where, config, weights)),
+  },
+};
+
+// biome-ignore lint/suspicious/noExplicitAny: a table of families whose models differ
+export const families: readonly ModelFamily<any>[] = [elm];
