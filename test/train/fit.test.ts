@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { openSession } from '../../src/backends/index.js';
+import { backends, openSession } from '../../src/backends/index.js';
 import type { ElmNeuron } from '../../src/elm/index.js';
 import {
   type FitNeuronIOOptions,
@@ -128,6 +128,40 @@ test('a run is not overwritten; resumed, it takes its options from its folder an
   writeFileSync(join(out, 'config.json'), JSON.stringify({ ...config, task: 'other' }));
   await throws(() => again({}), /a NeuronIO run, got "other"/);
 });
+
+for (const backend of backends) {
+  const name = `${backend.name}: a fit interrupted and resumed ends with the same bits, on one thread or two`;
+  const availability = await backend.probe();
+  if (!availability.available) {
+    test.skip(name, availability.reason);
+    continue;
+  }
+  test(name, async () => {
+    const options = { ...small, backend: backend.name, steps: 24, validEvery: 8 };
+    const whole = await fitNeuronIO({ ...options, threads: 2 });
+    const out = memoryFolder();
+    const stop = new AbortController();
+    let loads = 0;
+    const stopping = {
+      ...data,
+      load: (i: number) => {
+        if (++loads === 31) stop.abort();
+        return data.load(i);
+      },
+    };
+    const signal = stop.signal;
+    await throws(
+      () => fitNeuronIO({ ...options, data: stopping, out, signal, threads: 1 }),
+      /interrupted after \d+ steps/,
+    );
+    const resumed = await fitNeuronIO({ data, valid, out, resume: true });
+    assert.is(resumed.summary.backend, backend.name);
+    for (const [name, { data: values }] of whole.neuron.parameters) {
+      assert.equal([...resumed.neuron.parameters.get(name)!.data], [...values], name);
+    }
+    assert.equal(resumed.summary.valid, whole.summary.valid);
+  });
+}
 
 test('resuming where nothing began starts anew and says so', async () => {
   const warnings: string[] = [];
