@@ -1,14 +1,19 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { openSession } from '../../src/backends/index.js';
 import type { Events } from '../../src/base/events.js';
-import { inMemory, type Simulation, sortInputSpikes, spikeLabels } from '../../src/data/index.js';
+import { inMemory, openNeuronIO, type Simulation, sortInputSpikes, spikeLabels } from '../../src/data/index.js';
+import type { ElmNeuron } from '../../src/elm/index.js';
 import { bytesSource, openNpz } from '../../src/io/index.js';
 import {
   alignSoma,
   evaluateNeuronIO,
   evaluationWindows,
+  loadModel,
   type PredictedRecording,
   predictNeuronIO,
   recordedSoma,
+  scoreNeuronIO,
   scorePredictions,
 } from '../../src/train/index.js';
 import { allClose, assert, suite, throws } from '../harness.js';
@@ -208,6 +213,52 @@ test.withReference('scores of the official evaluator from its own predictions', 
       allClose([scores[key]], [value], { relative: 1e-6 }, `${name} ${key}`);
     }
   }
+});
+
+test.withReference('num_memory_20 scores as the official evaluator says, by npz and by pickle', async (reference) => {
+  const official = JSON.parse(readFileSync(reference('elm', 'eval_official.json'), 'utf8')).models.num_memory_20;
+  const neuron = (await loadModel(reference('elm', 'checkpoints', 'num_memory_20'))).model as ElmNeuron;
+  const score = async (paths: string[], options: { labels?: 'exact' | 'float16'; align?: 'group' | 'all' } = {}) => {
+    const session = await openSession('auto');
+    try {
+      return (await scoreNeuronIO(neuron, await openNeuronIO(paths), session, options)).result;
+    } finally {
+      session.dispose();
+    }
+  };
+  const valid = reference('neuronio', 'valid');
+  for (const [labels, key] of [
+    ['exact', 'exact_time'],
+    ['float16', 'float16_time'],
+  ] as const) {
+    const result = await score([valid], { labels });
+    const expected = official[key];
+    const pairs: [number, number][] = [
+      [result.auc, expected['AUC']],
+      [result.somaRmseMv, expected['soma_RMSE']],
+      [result.somaMaeMv, expected['soma_MAE']],
+      [result.somaExplainedVariance, expected['soma_explained_variance_percent']],
+      [result['tpAt0.0025'], expected['TP @ 0.0025 FP']],
+      [result['tpAt0.0100'], expected['TP @ 0.0100 FP']],
+      [result['aucAt0.0025'], expected['AUC @ 0.0025 FP']],
+      [result['aucAt0.0100'], expected['AUC @ 0.0100 FP']],
+    ];
+    allClose(
+      pairs.map(([a]) => a),
+      pairs.map(([, b]) => b),
+      { absolute: 1e-4 },
+      labels,
+    );
+    assert.equal([result.simulations, result.simulationsKept, result.spikes, result.labels], [16, 15, 121, labels]);
+  }
+  const folder = reference('neuronio', 'pickle');
+  const pickle = join(folder, readdirSync(folder).filter((name) => name.startsWith('sim__'))[0]);
+  const four = [10000, 10001, 10002, 10003].map((seed) => join(valid, `seed_${seed}.npz`));
+  const fromPickle = await score([pickle]);
+  assert.equal(fromPickle, await score(four, { labels: 'float16' }));
+  // A pickle file is aligned by itself, beside npz files too.
+  assert.not.equal(await score([pickle, ...four]), await score([pickle, ...four], { align: 'all' }));
+  await throws(() => score([pickle], { labels: 'exact' }), /exact spike times/);
 });
 
 test.run();
