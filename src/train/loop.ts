@@ -27,7 +27,7 @@ import { type Checkpoint, loadCheckpoint, saveCheckpoint } from './checkpoint.js
 import { momentNames, type OptimiserName, optimiserNames, optimiserStep } from './optimisers.js';
 import type { Progress } from './progress.js';
 import type { RunEvent, RunRecord } from './record.js';
-import { type Schedule, type ScheduleName, schedule } from './schedules.js';
+import { learningRateSchedule, type Schedule, type ScheduleName } from './schedules.js';
 import type { Evaluator, Scores, Selection, Tensors, TrainingTask } from './task.js';
 
 /** Everything that decides the numbers, apart from the task. */
@@ -98,7 +98,7 @@ export function checkPlan(plan: TrainingPlan): Schedule {
   requireOneOf('train', 'optimiser', plan.optimiser, optimiserNames);
   requireInteger('train', 'validEvery', plan.validEvery, { minimum: 1 });
   if (plan.clipNorm !== undefined) requireNumber('train', 'clipNorm', plan.clipNorm, { above: 0 });
-  const rate = schedule(plan);
+  const rate = learningRateSchedule(plan);
   if (plan.averaging) checkAveraging(plan.averaging, plan.steps);
   return rate;
 }

@@ -39,8 +39,8 @@ export function warmupCosineSchedule(rate: number, steps: number, warmupSteps: n
 }
 
 /** The schedule of that name; refuses rates that are not positive and a warm-up that leaves no step. */
-export function schedule(options: ScheduleOptions): Schedule {
-  const where = 'schedule';
+export function learningRateSchedule(options: ScheduleOptions): Schedule {
+  const where = 'learningRateSchedule';
   const { warmupSteps = 0, finalRate = 0 } = options;
   const name = requireOneOf(where, 'schedule', options.schedule, scheduleNames);
   const rate = requireNumber(where, 'learningRate', options.learningRate, { above: 0 });

@@ -1,4 +1,4 @@
-import { cosineSchedule, schedule, warmupCosineSchedule } from '../../src/train/schedules.js';
+import { cosineSchedule, learningRateSchedule, warmupCosineSchedule } from '../../src/train/schedules.js';
 import { allClose, assert, suite, throws } from '../harness.js';
 
 const test = suite('train/schedules');
@@ -30,13 +30,13 @@ test('warm-up rises linearly from 0 to the peak, then falls as a cosine', () => 
 
 test('schedules are chosen by name and impossible ones refused', async () => {
   const base = { learningRate: 0.1, steps: 10 };
-  assert.is(schedule({ ...base, schedule: 'constant' })(7), 0.1);
-  await throws(() => schedule({ ...base, schedule: 'cosin' as 'cosine' }), /did you mean cosine\?/);
+  assert.is(learningRateSchedule({ ...base, schedule: 'constant' })(7), 0.1);
+  await throws(() => learningRateSchedule({ ...base, schedule: 'cosin' as 'cosine' }), /did you mean cosine\?/);
   await throws(
-    () => schedule({ ...base, schedule: 'warmup-cosine', warmupSteps: 10 }),
+    () => learningRateSchedule({ ...base, schedule: 'warmup-cosine', warmupSteps: 10 }),
     /`warmupSteps`.* 0 to 9, got 10/,
   );
-  await throws(() => schedule({ ...base, learningRate: 0, schedule: 'cosine' }), /`learningRate`.*above 0/);
+  await throws(() => learningRateSchedule({ ...base, learningRate: 0, schedule: 'cosine' }), /`learningRate`.*above 0/);
 });
 
 test.run();

@@ -7,16 +7,7 @@ import { DendraError, inputError, requireInteger } from '../../base/errors.js';
 import type { Events } from '../../base/events.js';
 import { roundToHalf } from '../../base/float16.js';
 import { type LabelKind, type NeuronIODataset, spikeLabels, windowEvents } from '../../data/index.js';
-import {
-  areaUnder,
-  aucAt,
-  explainedVariance,
-  mae,
-  type RocCurve,
-  rmse,
-  rocCurve,
-  truePositivesAt,
-} from '../metrics/index.js';
+import { areaUnder, aucAt, explainedVariance, mae, type Roc, rmse, rocOf, truePositivesAt } from '../metrics/index.js';
 import { evaluationWindows } from './windows.js';
 
 /** The soma a model is fitted to is (min(V, −55) + 67.7) / 10, V in mV. */
@@ -73,7 +64,7 @@ export interface NeuronIOTrace {
 export interface NeuronIOEvaluation {
   readonly result: NeuronIOResult;
   /** undefined when no simulation is scored or a class is absent */
-  readonly roc: RocCurve | undefined;
+  readonly roc: Roc | undefined;
   readonly traces: readonly NeuronIOTrace[];
 }
 
@@ -127,7 +118,7 @@ function moments(arrays: readonly Float64Array[]): { mean: number; deviation: nu
  */
 export function scorePredictions(recordings: readonly PredictedRecording[]): {
   scores: Omit<NeuronIOResult, 'labels' | 'backend'>;
-  roc: RocCurve | undefined;
+  roc: Roc | undefined;
 } {
   const spikeCount = (spikes: Uint8Array) => spikes.reduce((sum, spike) => sum + spike, 0);
   const counts = recordings.map(({ spikes }) => spikeCount(spikes));
@@ -165,7 +156,7 @@ export function scorePredictions(recordings: readonly PredictedRecording[]): {
   scores.somaExplainedVariance = explainedVariance(soma, predictedSoma);
   const spikes = scored((recording) => recording.spikes, new Uint8Array(length));
   if (!spikes.includes(1) || !spikes.includes(0)) return { scores, roc: undefined };
-  const roc = rocCurve(
+  const roc = rocOf(
     spikes,
     scored((recording) => recording.spikeProbability, new Float32Array(length)),
   );

@@ -1,5 +1,5 @@
 /** @file Mean true positive rate below a fixed false positive rate, as the published NeuronIO evaluation computes it. */
-import type { RocCurve } from './rocCurve.js';
+import type { Roc } from './roc.js';
 
 const points = 20000;
 const step = 1 / (points - 1);
@@ -9,7 +9,7 @@ const step = 1 / (points - 1);
  * nearest to the wanted rate, the curve interpolated linearly on 20,000 equally spaced rates in [0, 1]. It lies in
  * [0, 1], like a partial area divided by its width. At least one grid point is used. Source: docs/elm.md 3.4.
  */
-export function aucAt(curve: RocCurve, falsePositiveRate: number): number {
+export function aucAt(curve: Roc, falsePositiveRate: number): number {
   const grid = (i: number) => (i === points - 1 ? 1 : i * step);
   let end = Math.floor(falsePositiveRate * (points - 1));
   if (Math.abs(grid(end + 1) - falsePositiveRate) < Math.abs(grid(end) - falsePositiveRate)) end++;

@@ -1,5 +1,5 @@
 /** @file Average precision: the area under the precision-recall steps. */
-import { thresholdCounts } from './rocCurve.js';
+import { thresholdCounts } from './roc.js';
 
 /**
  * Σₙ (Rₙ − Rₙ₋₁) Pₙ over the distinct scores from the highest down, with recall R and precision P at each; no

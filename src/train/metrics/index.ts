@@ -17,7 +17,7 @@ export * from './confusionMatrix.js';
 export * from './explainedVariance.js';
 export * from './mae.js';
 export * from './rmse.js';
-export * from './rocCurve.js';
+export * from './roc.js';
 export * from './truePositivesAt.js';
 
 export interface Metric {

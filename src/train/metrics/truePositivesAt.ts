@@ -1,11 +1,11 @@
 /** @file True positive rate at a fixed false positive rate, as the published NeuronIO evaluation reads it. */
-import type { RocCurve } from './rocCurve.js';
+import type { Roc } from './roc.js';
 
 /**
  * The true positive rate at the point of the curve whose false positive rate is nearest to the wanted one (the first of
  * equals), never the curve's origin: there the second point is taken. No interpolation. Source: docs/elm.md 3.4.
  */
-export function truePositivesAt(curve: RocCurve, falsePositiveRate: number): number {
+export function truePositivesAt(curve: Roc, falsePositiveRate: number): number {
   const nearest = nearestIndex(curve.falsePositiveRate, falsePositiveRate);
   return curve.truePositiveRate[nearest === 0 ? 1 : nearest];
 }

@@ -12,7 +12,7 @@ import {
   mae,
   metrics,
   rmse,
-  rocCurve,
+  rocOf,
   truePositivesAt,
 } from '../../../src/train/metrics/index.js';
 import { allClose, assert, suite, throws } from '../../harness.js';
@@ -23,12 +23,12 @@ const exact = { absolute: 1e-14 };
 
 for (const one of expected.binary) {
   test(`binary scores equal scikit-learn's: ${one.name}`, () => {
-    const curve = rocCurve(one.labels, one.scores);
+    const curve = rocOf(one.labels, one.scores);
     allClose(curve.falsePositiveRate, one.falsePositiveRate, exact, 'false positive rate');
     allClose(curve.truePositiveRate, one.truePositiveRate, exact, 'true positive rate');
     assert.is(curve.thresholds[0], Number.POSITIVE_INFINITY);
     allClose(curve.thresholds.subarray(1), one.thresholds, exact, 'thresholds');
-    const full = rocCurve(one.labels, one.scores, { dropIntermediate: false });
+    const full = rocOf(one.labels, one.scores, { dropIntermediate: false });
     assert.is(full.thresholds.length, one.fullPoints);
     allClose([areaUnder(curve), areaUnder(full)], [one.auc, one.auc], exact, 'auc');
     allClose([averagePrecision(one.labels, one.scores)], [one.averagePrecision], exact, 'average precision');

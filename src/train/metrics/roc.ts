@@ -1,7 +1,7 @@
 /** @file The receiver operating characteristic of scores against binary labels, point for point as scikit-learn draws it. */
 import { inputError } from '../../base/errors.js';
 
-export interface RocCurve {
+export interface Roc {
   /** False positives / negatives at every threshold, ascending from 0 to 1; NaN where there are no negatives. */
   readonly falsePositiveRate: Float64Array;
   /** True positives / positives at every threshold; NaN where there are no positives. */
@@ -72,11 +72,7 @@ export function thresholdCounts(labels: ArrayLike<number>, scores: ArrayLike<num
  *
  * @param dropIntermediate default true
  */
-export function rocCurve(
-  labels: ArrayLike<number>,
-  scores: ArrayLike<number>,
-  { dropIntermediate = true } = {},
-): RocCurve {
+export function rocOf(labels: ArrayLike<number>, scores: ArrayLike<number>, { dropIntermediate = true } = {}): Roc {
   const { falsePositives, truePositives, thresholds } = thresholdCounts(labels, scores);
   const count = thresholds.length;
   const bend = (counts: Float64Array, i: number) => counts[i + 1] - 2 * counts[i] + counts[i - 1] !== 0;
