@@ -7,42 +7,16 @@
  * parameters and the running mean of the loss all stay on the backend. The mean loss comes back every few steps.
  */
 import type { NumericTensor } from '../base/arrays.js';
-import { DendraError, inputError, requireInteger, requireNumber, requireOneOf } from '../base/errors.js';
+import { DendraError, inputError, requireInteger } from '../base/errors.js';
 import { prefetched } from '../data/prefetch.js';
-import {
-  apply,
-  compile,
-  type Execution,
-  gradient,
-  type Program,
-  type Session,
-  scalarInput,
-  type Tensor,
-  type Update,
-  variable,
-} from '../graph/index.js';
-import { interpolate } from '../ops/index.js';
-import { type Averaging, averagingWeight, checkAveraging } from './averaging.js';
+import { compile, type Execution, type Session } from '../graph/index.js';
 import { type Checkpoint, loadCheckpoint, saveCheckpoint } from './checkpoint.js';
-import { momentNames, type OptimiserName, optimiserNames, optimiserStep } from './optimisers.js';
+import { checkPlan, type TrainingPlan } from './plan.js';
 import type { Progress } from './progress.js';
 import type { RunEvent, RunRecord } from './record.js';
-import { learningRateSchedule, type Schedule, type ScheduleName } from './schedules.js';
-import type { Evaluator, Scores, Selection, Tensors, TrainingTask } from './task.js';
-
-/** Everything that decides the numbers, apart from the task. */
-export interface TrainingPlan {
-  readonly steps: number;
-  readonly optimiser: OptimiserName;
-  readonly schedule: ScheduleName;
-  readonly learningRate: number;
-  readonly warmupSteps?: number;
-  readonly finalRate?: number;
-  readonly clipNorm?: number;
-  readonly averaging?: Averaging;
-  /** updates between validations; the last step is always followed by one */
-  readonly validEvery: number;
-}
+import type { Schedule } from './schedules.js';
+import type { Evaluator, Scores, Selection, TrainingTask } from './task.js';
+import { type TrainingUpdate, trainingUpdate } from './update.js';
 
 export interface TrainOptions {
   readonly plan: TrainingPlan;
@@ -88,20 +62,8 @@ interface LoopState {
   execution: Execution;
 }
 
-const averageName = (name: string) => `average/${name}`;
-const lossName = 'loss.mean';
 /** A checkpoint is also due after this long, however few the steps. */
 const longestUnsavedMs = 60_000;
-
-/** Refuses a plan that cannot be followed; returns its learning-rate schedule. */
-export function checkPlan(plan: TrainingPlan): Schedule {
-  requireOneOf('train', 'optimiser', plan.optimiser, optimiserNames);
-  requireInteger('train', 'validEvery', plan.validEvery, { minimum: 1 });
-  if (plan.clipNorm !== undefined) requireNumber('train', 'clipNorm', plan.clipNorm, { above: 0 });
-  const rate = learningRateSchedule(plan);
-  if (plan.averaging) checkAveraging(plan.averaging, plan.steps);
-  return rate;
-}
 
 /** Runs a task's training from the start or from where it stopped. */
 export async function train(task: TrainingTask, options: TrainOptions): Promise<TrainResult> {
@@ -116,7 +78,7 @@ class Loop {
   readonly #plan: TrainingPlan;
   readonly #session: Session;
   readonly #rate: Schedule;
-  readonly #trainable: { name: string; shape: readonly number[] }[];
+  readonly #update: TrainingUpdate;
   readonly #readEvery: number;
   readonly #checkpointEvery: number;
   #state: LoopState;
@@ -140,10 +102,7 @@ class Loop {
     this.#checkpointEvery = options.checkpointEvery ?? plan.validEvery;
     requireInteger('train', 'readEvery', this.#readEvery, { minimum: 1 });
     requireInteger('train', 'checkpointEvery', this.#checkpointEvery, { minimum: 1 });
-    this.#trainable = [...task.variables]
-      .filter(([, { trainable }]) => trainable)
-      .map(([name, { shape }]) => ({ name, shape }));
-    if (this.#trainable.length === 0) throw inputError('train', 'at least one trainable parameter', 'none');
+    this.#update = trainingUpdate(task, plan);
     if (task.evaluator && !task.selection) throw inputError('train', 'a selection beside the evaluator', 'none');
     this.#state = { step: 0, seconds: 0, meanOver: 0, validated: 0, best: undefined, execution: session.execution };
   }
@@ -151,16 +110,7 @@ class Loop {
   /** Puts the initial values, or those of a checkpoint, on the backend. */
   async prepare(): Promise<void> {
     const { record, resume } = this.#options;
-    for (const [name, { shape, data }] of this.#task.variables) this.#session.define(name, shape, data);
-    for (const { name, shape } of this.#trainable) {
-      const { first, second } = momentNames(name);
-      this.#session.define(first, shape);
-      this.#session.define(second, shape);
-      if (this.#plan.averaging) {
-        this.#session.define(averageName(name), shape, this.#task.variables.get(name)?.data);
-      }
-    }
-    this.#session.define(lossName, []);
+    for (const [name, { shape, data }] of this.#update.variables) this.#session.define(name, shape, data);
     if (!resume || !record) {
       await this.#note('start', { execution: this.#session.execution });
       return;
@@ -174,7 +124,7 @@ class Loop {
 
   #restore({ state, arrays }: Checkpoint<LoopState>): void {
     this.#requireSameExecution(state.execution);
-    for (const name of this.#variableNames()) {
+    for (const name of this.#update.changing) {
       const array = arrays.get(name);
       if (!array) throw inputError('train', `an array \`${name}\` in the checkpoint`, 'none');
       this.#session.write(name, array.data);
@@ -207,15 +157,15 @@ class Loop {
 
   async run(): Promise<TrainResult> {
     const { signal } = this.#options;
-    const { steps, averaging } = this.#plan;
+    const { steps } = this.#plan;
     const state = this.#state;
     const batch = prefetched((step: number) => this.#task.batch(step));
     const step = compile(
       this.#session,
-      (shapes) => this.#program(shapes),
+      (shapes) => this.#update.program(shapes),
       (feeds) => this.#task.shapesOf(feeds),
     );
-    const evaluator = await this.#task.evaluator?.(this.#session, this.#scoredTensors());
+    const evaluator = await this.#task.evaluator?.(this.#session, this.#update.scored);
     const breathe = breather();
     this.#progress = this.#options.progress?.(state.step, steps);
     this.#startedAt = performance.now() - 1000 * state.seconds;
@@ -229,11 +179,7 @@ class Loop {
         const at = state.step;
         const feeds = {
           ...(await batch(at)),
-          learningRate: this.#rate(at),
-          step: at,
-          update: at + 1,
-          lossWeight: 1 / (state.meanOver + 1),
-          ...(averaging && { averageWeight: averagingWeight(averaging, at) }),
+          ...this.#update.scalars(at, this.#rate(at), state.meanOver),
         };
         const read = (at + 1) % this.#readEvery === 0 || at + 1 === steps;
         const { loss } = await step(feeds, read ? ['loss'] : []);
@@ -250,58 +196,11 @@ class Loop {
     return this.#result();
   }
 
-  /** One update as a program. */
-  #program(shapes: Readonly<Record<string, readonly number[]>>): Program<'loss'> {
-    const tensors = this.#tensors();
-    const parameters = this.#trainable.map(({ name }) => tensors[name]);
-    const loss = this.#task.loss(tensors, shapes, scalarInput('step'));
-    const { updates, updated } = optimiserStep(
-      this.#plan,
-      this.#trainable,
-      parameters,
-      gradient(loss, parameters),
-      scalarInput('learningRate'),
-      scalarInput('update'),
-    );
-    const mean = movedTowards([variable(lossName, [])], [loss], scalarInput('lossWeight'));
-    const averages = this.#plan.averaging
-      ? movedTowards(
-          this.#trainable.map(({ name, shape }) => variable(averageName(name), shape)),
-          updated,
-          scalarInput('averageWeight'),
-        )
-      : [];
-    return { outputs: { loss: mean[0].value }, updates: [...updates, ...mean, ...averages] };
-  }
-
-  #tensors(): Record<string, Tensor> {
-    return Object.fromEntries([...this.#task.variables].map(([name, { shape }]) => [name, variable(name, shape)]));
-  }
-
-  /** The variables that are scored and saved: averaged ones where averaging is on. */
-  #scoredTensors(): Tensors {
-    const tensors = this.#tensors();
-    for (const { name, shape } of this.#trainable) tensors[name] = variable(this.#scoredName(name), shape);
-    return tensors;
-  }
-
-  #scoredName(name: string): string {
-    return this.#plan.averaging ? averageName(name) : name;
-  }
-
-  /** Every variable that training changes. */
-  #variableNames(): string[] {
-    const names = this.#trainable.flatMap(({ name }) => {
-      const { first, second } = momentNames(name);
-      return [name, first, second, ...(this.#plan.averaging ? [averageName(name)] : [])];
-    });
-    return [...names, lossName];
-  }
-
-  async #readParameters(nameOf: (name: string) => string): Promise<Map<string, NumericTensor>> {
+  /** Copies of the parameters as they are scored. */
+  async #readParameters(): Promise<Map<string, NumericTensor>> {
     const found = new Map<string, NumericTensor>();
-    for (const { name, shape } of this.#trainable) {
-      found.set(name, { shape, data: await this.#session.read(nameOf(name)) });
+    for (const { name, shape } of this.#update.trainable) {
+      found.set(name, { shape, data: await this.#session.read(this.#update.scoredName(name)) });
     }
     return found;
   }
@@ -341,7 +240,7 @@ class Loop {
     }
     const selected = this.#isBetter(scores);
     if (selected) {
-      this.#best = await this.#readParameters((name) => this.#scoredName(name));
+      this.#best = await this.#readParameters();
       state.best = { step: state.step, scores };
     }
     state.validated = state.step;
@@ -372,13 +271,9 @@ class Loop {
     const { record } = this.#options;
     if (!record) return;
     const arrays = new Map<string, NumericTensor>();
-    const shapes = new Map<string, readonly number[]>([[lossName, []]]);
-    for (const { name, shape } of this.#trainable) {
-      const { first, second } = momentNames(name);
-      for (const one of [name, first, second, averageName(name)]) shapes.set(one, shape);
-    }
-    for (const name of this.#variableNames()) {
-      arrays.set(name, { shape: shapes.get(name) ?? [], data: await this.#session.read(name) });
+    for (const name of this.#update.changing) {
+      const shape = this.#update.variables.get(name)?.shape ?? [];
+      arrays.set(name, { shape, data: await this.#session.read(name) });
     }
     for (const [name, array] of this.#best) arrays.set(`best/${name}`, array);
     this.#state.seconds = (performance.now() - this.#startedAt) / 1000;
@@ -398,7 +293,7 @@ class Loop {
 
   async #result(): Promise<TrainResult> {
     const { best, step: steps } = this.#state;
-    const parameters = best ? this.#best : await this.#readParameters((name) => this.#scoredName(name));
+    const parameters = best ? this.#best : await this.#readParameters();
     const seconds = (performance.now() - this.#startedAt) / 1000;
     await this.#note('end', { selectedStep: best?.step ?? steps, scores: best?.scores });
     return { parameters, selectedStep: best?.step ?? steps, scores: best?.scores, steps, seconds };
@@ -413,12 +308,6 @@ class Loop {
     await this.#note('warning', { message });
     this.#options.warn?.(message);
   }
-}
-
-/** Updates that move variables a share of the way to values. */
-function movedTowards(variables: readonly Tensor[], values: readonly Tensor[], weight: Tensor): Update[] {
-  const moved = apply(interpolate, { a: variables, b: values, weight }).y;
-  return variables.map((target, k) => ({ variable: target, value: moved[k] }));
 }
 
 /** Lets timers and signals in now and then: a CPU backend's steps alone would never give way to them. */
