@@ -1,2 +1,3 @@
 export * from './neuronio/index.js';
 export * from './prefetch.js';
+export * from './thinning.js';
