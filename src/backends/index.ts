@@ -3,17 +3,20 @@ import { DendraError, requireOneOf } from '../base/errors.js';
 import type { Backend, BackendName, Session, SessionOptions } from '../graph/backend.js';
 import { reference } from './reference/index.js';
 import { wasm } from './wasm/index.js';
+import { webgpu } from './webgpu/index.js';
 
 export { reference } from './reference/index.js';
 export { wasm } from './wasm/index.js';
+export { webgpu } from './webgpu/index.js';
 
 /** In the order in which `auto` asks them. */
-export const backends: readonly Backend[] = [wasm, reference];
+export const backends: readonly Backend[] = [webgpu, wasm, reference];
 
 export type BackendChoice = BackendName | 'auto';
 
 /**
- * Opens a session on the named backend, or with `auto` on the first that is available here. Float64 is the reference's.
+ * Opens a session on the named backend, or with `auto` on the first that is available here (a GPU that is imitated in
+ * software does not count). Float64 is the reference's.
  * What runs is in `session.execution`.
  */
 export async function openSession(choice: BackendChoice = 'auto', options: SessionOptions = {}): Promise<Session> {
@@ -22,7 +25,8 @@ export async function openSession(choice: BackendChoice = 'auto', options: Sessi
   if (choice === 'auto') {
     if (options.precision === 'float64') return reference.open(options);
     for (const backend of backends) {
-      if ((await backend.probe()).available) return backend.open(options);
+      const availability = await backend.probe();
+      if (availability.available && !availability.software) return backend.open(options);
     }
   }
   const backend = backends.find(({ name }) => name === choice) as Backend;

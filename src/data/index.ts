@@ -1,4 +1,2 @@
 export * from './neuronio/index.js';
 export * from './prefetch.js';
-export * from './shd/index.js';
-export * from './thinning.js';

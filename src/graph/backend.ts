@@ -35,7 +35,12 @@ export interface SessionOptions {
 }
 
 export type Availability =
-  | { readonly available: true; readonly detail: string }
+  | {
+      readonly available: true;
+      readonly detail: string;
+      /** a GPU backend whose adapter computes on the CPU: right, but slower than the CPU backends */
+      readonly software?: boolean;
+    }
   | { readonly available: false; readonly reason: string };
 
 export interface Backend {

@@ -1,4 +1,3 @@
-export * from './asc.js';
 export * from './byte-source.js';
 export * from './checksum.js';
 export * from './codec.js';
@@ -14,6 +13,5 @@ export * from './pickle.js';
 export * from './safetensors.js';
 export * from './shard.js';
 export * from './shard-sample.js';
-export * from './swc.js';
 export * from './torch.js';
 export * from './zip.js';

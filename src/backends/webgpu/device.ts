@@ -1,0 +1,83 @@
+/**
+ * @file The device that all sessions of this process share: opened by the first, destroyed after the last. When it is lost
+ * (driver reset, laptop asleep), every session on it fails with a message that says what to do, and the next one opens anew.
+ */
+import { DendraError } from '../../base/errors.js';
+import { type GpuDevice, openGpu } from '../../runtime/gpu.js';
+import type { Machine } from './builder.js';
+
+export class SharedDevice {
+  readonly gpu: GpuDevice;
+  readonly machine: Machine;
+  /** The message of the first error that no one else caught; runs fail with it. */
+  #failure: string | undefined;
+  #users = 0;
+
+  constructor(gpu: GpuDevice) {
+    this.gpu = gpu;
+    const { limits } = gpu.device;
+    this.machine = {
+      lanes: gpu.lanes,
+      threads: Math.min(limits.maxComputeInvocationsPerWorkgroup, limits.maxComputeWorkgroupSizeX),
+      registers: 65536,
+    };
+    gpu.device.addEventListener('uncapturederror', (event) => {
+      this.#failure ??= (event as GPUUncapturedErrorEvent).error.message;
+    });
+    gpu.device.lost.then(({ reason, message }) => {
+      if (current?.device === this) current = undefined;
+      if (reason !== 'destroyed' || this.#users > 0) {
+        this.#failure = `the GPU device was lost (${message}); open a new session and go on from the last checkpoint`;
+      }
+    });
+  }
+
+  get device(): GPUDevice {
+    return this.gpu.device;
+  }
+
+  check(where: string): void {
+    if (this.#failure)
+      throw new DendraError('failed', `${where}: expected a working GPU device, got: ${this.#failure}`);
+  }
+
+  /** Turns whatever the GPU throws after a failure into an error that tells it. */
+  explain(where: string, error: unknown): Error {
+    if (!this.#failure) return error as Error;
+    return new DendraError('failed', `${where}: expected a working GPU device, got: ${this.#failure}`, {
+      cause: error,
+    });
+  }
+
+  use(): void {
+    this.#users++;
+  }
+
+  release(): void {
+    this.#users--;
+    if (this.#users > 0) return;
+    if (current?.device === this) current = undefined;
+    this.gpu.device.destroy();
+  }
+}
+
+let current: { device?: SharedDevice; opening: Promise<SharedDevice> } | undefined;
+
+/** The shared device, counted as used once more. */
+export async function shareDevice(): Promise<SharedDevice> {
+  if (!current) {
+    const entry: { device?: SharedDevice; opening: Promise<SharedDevice> } = {
+      opening: openGpu().then((gpu) => {
+        entry.device = new SharedDevice(gpu);
+        return entry.device;
+      }),
+    };
+    current = entry;
+    entry.opening.catch(() => {
+      if (current === entry) current = undefined;
+    });
+  }
+  const device = await current.opening;
+  device.use();
+  return device;
+}

@@ -1,0 +1,289 @@
+/**
+ * @file Matrix times vector inside one workgroup, for recurrences: out[row] = Σ_col W[row, col] x[col], once per time step,
+ * for a few samples. The vector lies in workgroup memory. Every invocation owns `rowsEach` rows and one part of the columns
+ * of each; its weights stay in registers for the whole sequence where they fit. Parts are added by subgroup shuffles
+ * (reduce-scatter: lanes end with different results), so a matrix costs no barrier beside the one that publishes x.
+ *
+ * Invocation `lane` has part lane % split and group ⌊lane / split⌋; it owns rows group, group + groups, …
+ */
+import { type Call, elementwise, type Machine, type Ref } from '../builder.js';
+import { u } from '../wgsl.js';
+
+export interface Matrix {
+  readonly rows: number;
+  readonly columns: number;
+  /** W[row, column]; asked only inside the matrix */
+  readonly weight: (row: string, column: string) => string;
+}
+
+export interface MatrixShape {
+  readonly rows: number;
+  readonly columns: number;
+  /** neighbouring lanes that share a row, a power of two */
+  readonly split: number;
+  readonly groups: number;
+  readonly rowsEach: number;
+  /** groups of 4 columns per part */
+  readonly quads: number;
+}
+
+export interface WorkgroupShape {
+  readonly threads: number;
+  /** samples per workgroup */
+  readonly samples: number;
+  readonly matrices: readonly MatrixShape[];
+  /** Whether the weights stay in registers; else they are read at every step. */
+  readonly inRegisters: boolean;
+}
+
+/** Elements of x in workgroup memory, padded with zeros to whole quads of every part. */
+export function paddedQuads({ split, quads }: MatrixShape): number {
+  return split * quads;
+}
+
+function shapeOf(rows: number, columns: number, threads: number, split: number): MatrixShape {
+  const groups = Math.floor(threads / split);
+  return { rows, columns, split, groups, rowsEach: Math.ceil(rows / groups), quads: Math.ceil(columns / 4 / split) };
+}
+
+/** Registers that an invocation needs beside its weights. */
+const otherRegisters = 44;
+/** Workgroups at a time on a large GPU that has one for each multiprocessor. */
+const multiprocessors = 128;
+
+/** Clock cycles of a step on one multiprocessor, roughly: arithmetic or workgroup memory, then latencies. */
+function cycles(shape: MatrixShape, threads: number, samples: number): number {
+  const warps = Math.ceil(threads / 32);
+  const { rowsEach, quads, split } = shape;
+  const products = Math.max(1, warps / 4) * rowsEach * quads * 4 * samples;
+  const reads = warps * quads * samples;
+  const shuffles = Math.log2(split) * 25 + warps * rowsEach * samples * (1 - 1 / split);
+  return Math.max(products, reads) + Math.min(products, reads) / 4 + shuffles + 60 + 2 * warps;
+}
+
+/**
+ * Chooses how many invocations and samples a workgroup has and how each matrix is split: the least estimated time among
+ * those whose weights fit in registers.
+ */
+export function chooseShape(
+  machine: Machine,
+  sizes: readonly (readonly [rows: number, columns: number])[],
+  batch: number,
+): WorkgroupShape {
+  const splits = [1, 2, 4, 8, 16].filter((split) => split <= machine.lanes);
+  let best: (WorkgroupShape & { cost: number }) | undefined;
+  for (let threads = 32; threads <= Math.min(machine.threads, 1024); threads += 32) {
+    const room = Math.min(255, Math.floor(machine.registers / threads / 8) * 8) - otherRegisters;
+    for (const samples of [1, 2, 4]) {
+      const matrices = sizes.map(
+        ([rows, columns]) =>
+          splits
+            .filter((split) => threads >= split)
+            .map((split) => shapeOf(rows, columns, threads, split))
+            .sort((a, b) => cycles(a, threads, samples) - cycles(b, threads, samples))[0],
+      );
+      const weights = matrices.reduce((count, { rowsEach, quads }) => count + rowsEach * quads * 4, 0);
+      const sums = Math.max(...matrices.map(({ rowsEach }) => rowsEach)) * samples;
+      if (weights + sums > room) continue;
+      const together = Math.max(
+        1,
+        Math.min(16, Math.floor(machine.registers / (threads * (weights + otherRegisters)))),
+      );
+      const groups = Math.ceil(batch / samples);
+      const waves = Math.ceil(groups / (multiprocessors * together));
+      const share = Math.max(1, Math.min(together, Math.ceil(groups / multiprocessors)));
+      const step = matrices.reduce((total, shape) => total + cycles(shape, threads, samples), 0);
+      // Workgroups on one multiprocessor share its arithmetic, but fill one another's waits.
+      const cost = waves * step * (1 + 0.5 * (share - 1));
+      if (!best || cost < best.cost) best = { threads, samples, matrices, inRegisters: true, cost };
+    }
+  }
+  if (best) return best;
+  const threads = Math.min(machine.threads, 1024);
+  const samples = Math.max(1, Math.min(4, Math.ceil(batch / multiprocessors)));
+  const split = Math.min(machine.lanes, 16);
+  const matrices = sizes.map(([rows, columns]) => shapeOf(rows, columns, threads, split));
+  return { threads, samples, matrices, inRegisters: false };
+}
+
+/** The weights of all matrices in the order in which invocations read them: neighbours read neighbours. */
+export function packWeights(
+  call: Call,
+  label: string,
+  matrices: readonly Matrix[],
+  { threads, matrices: shapes }: WorkgroupShape,
+): Ref[] {
+  return matrices.map(({ rows, columns, weight }, i) => {
+    const { split, groups, quads, rowsEach } = shapes[i];
+    const packed = call.temporary(rowsEach * quads * 4 * threads);
+    elementwise(
+      call,
+      `${label}, pack weights ${i}`,
+      packed.size,
+      (e) => `let thread = ${e} % ${u(threads)};
+  let q = ${e} / ${u(threads)};
+  let group_ = thread / ${u(split)};
+  let row = group_ + q / ${u(4 * quads)} * ${u(groups)};
+  let column = (q / 4u % ${u(quads)} * ${u(split)} + thread % ${u(split)}) * 4u + q % 4u;
+  var w = 0f;
+  if (group_ < ${u(groups)} && row < ${u(rows)} && column < ${u(columns)}) { w = ${weight('row', 'column')}; }
+  ${packed.set(e, 'w')}`,
+    );
+    return packed;
+  });
+}
+
+/** Where a slot's result belongs: a row of the matrix and a sample of the workgroup. */
+export interface Slot {
+  /** names of variables: the row, the sample within the workgroup, whether this lane owns the result */
+  readonly row: string;
+  readonly sample: string;
+  readonly own: string;
+}
+
+/** The text of one matrix of a workgroup. `name` keeps its variables apart. */
+export class MatrixText {
+  readonly name: string;
+  readonly shape: MatrixShape;
+  readonly #workgroup: WorkgroupShape;
+  readonly #packed: Ref;
+  /** lane mask and whether results were scattered, in the order of the shuffles */
+  readonly #levels: { mask: number; scatter: boolean }[] = [];
+  readonly slots: readonly Slot[];
+
+  constructor(name: string, workgroup: WorkgroupShape, index: number, packed: Ref) {
+    this.name = name;
+    this.#workgroup = workgroup;
+    this.shape = workgroup.matrices[index];
+    this.#packed = packed;
+    let count = this.shape.rowsEach * workgroup.samples;
+    for (let mask = 1; mask < this.shape.split; mask *= 2) {
+      this.#levels.push({ mask, scatter: count > 1 });
+      if (count > 1) count = Math.ceil(count / 2);
+    }
+    this.slots = Array.from({ length: count }, (_, n) => ({
+      row: `${name}Row${n}`,
+      sample: `${name}Sample${n}`,
+      own: `${name}Own${n}`,
+    }));
+  }
+
+  /** The workgroup array that holds x, [samples][quads]. */
+  get vector(): string {
+    return `${this.name}Vector`;
+  }
+
+  declaration(): string {
+    return `var<workgroup> ${this.vector}: array<vec4f, ${this.#workgroup.samples * paddedQuads(this.shape)}>;`;
+  }
+
+  /** A statement that puts a value into x; `row` and `sample` are of x. */
+  put(sample: string, element: string, value: string): string {
+    return `${this.vector}[${sample} * ${u(paddedQuads(this.shape))} + ${element} / 4u][${element} % 4u] = ${value};`;
+  }
+
+  /** Statements before the time loop: which results this lane owns, and its weights. */
+  prologue(): string {
+    const { rows, split, groups, rowsEach, quads } = this.shape;
+    const { samples, inRegisters } = this.#workgroup;
+    const lines = [`  let ${this.name}Part = lane % ${u(split)};`, `  let ${this.name}Group = lane / ${u(split)};`];
+    for (const [n, { row, sample, own }] of this.slots.entries()) {
+      let item = u(n);
+      const owners = [`${this.name}Group < ${u(groups)}`];
+      for (const { mask, scatter } of [...this.#levels].reverse()) {
+        if (scatter) item = `(${item} * 2u + u32((lane & ${u(mask)}) != 0u))`;
+        else owners.push(`(lane & ${u(mask)}) == 0u`);
+      }
+      lines.push(
+        `  let ${this.name}Item${n} = ${item};`,
+        `  let ${row} = ${this.name}Group + ${this.name}Item${n} / ${u(samples)} * ${u(groups)};`,
+        `  let ${sample} = ${this.name}Item${n} % ${u(samples)};`,
+        `  let ${own} = ${owners.join(' && ')} && ${this.name}Item${n} < ${u(rowsEach * samples)} && ${row} < ${u(rows)};`,
+      );
+    }
+    if (inRegisters) {
+      for (let j = 0; j < rowsEach; j++)
+        for (let k = 0; k < quads; k++) lines.push(`  let ${this.#weight(j, k)} = ${this.#load(j, u(k))};`);
+    }
+    return lines.join('\n');
+  }
+
+  #weight(j: number, k: number): string {
+    return `${this.name}W${j}_${k}`;
+  }
+
+  #load(j: number, k: string): string {
+    const { threads } = this.#workgroup;
+    const { quads } = this.shape;
+    const parts = [0, 1, 2, 3].map((c) =>
+      this.#packed.at(`(${u(j * quads)} + ${k}) * ${u(4 * threads)} + ${u(c * threads)} + lane`),
+    );
+    return `vec4f(${parts.join(', ')})`;
+  }
+
+  /** Statements that compute W x; `results` are the expressions of the slots' values. */
+  product(): { text: string; results: string[] } {
+    const { split, rowsEach, quads } = this.shape;
+    const { samples, inRegisters } = this.#workgroup;
+    const name = this.name;
+    const items = Array.from({ length: rowsEach * samples }, (_, item) => ({
+      j: Math.floor(item / samples),
+      q: item % samples,
+    }));
+    // Few sums per lane: four chains each, so that one addition need not wait for the last.
+    const wide = items.length <= 2;
+    const lines = items.map(({ j, q }) => `var ${name}S${j}_${q} = ${wide ? 'vec4f()' : '0f'};`);
+    const accumulate = (j: number, q: number, w: string, x: string) => {
+      const sum = `${name}S${j}_${q}`;
+      if (wide) return `${sum} = fma(${w}, ${x}, ${sum});`;
+      return `${sum} = fma(${w}.x, ${x}.x, ${sum}); ${sum} = fma(${w}.y, ${x}.y, ${sum}); ${sum} = fma(${w}.z, ${x}.z, ${sum}); ${sum} = fma(${w}.w, ${x}.w, ${sum});`;
+    };
+    const read = (q: number, k: string) =>
+      `${this.vector}[${u(q * paddedQuads(this.shape))} + ${k} * ${u(split)} + ${name}Part]`;
+    const each = Array.from({ length: samples }, (_, q) => q);
+    if (inRegisters) {
+      for (let k = 0; k < quads; k++) {
+        for (const q of each) lines.push(`let ${name}X${k}_${q} = ${read(q, u(k))};`);
+        for (const { j, q } of items) lines.push(accumulate(j, q, this.#weight(j, k), `${name}X${k}_${q}`));
+      }
+    } else {
+      lines.push(`for (var k = 0u; k < ${u(quads)}; k++) {`);
+      for (const q of each) lines.push(`  let x${q} = ${read(q, 'k')};`);
+      for (let j = 0; j < rowsEach; j++) {
+        lines.push(`  let w${j} = ${this.#load(j, 'k')};`);
+        for (const q of each) lines.push(`  ${accumulate(j, q, `w${j}`, `x${q}`)}`);
+      }
+      lines.push('}');
+    }
+    let values = items.map(({ j, q }) => {
+      const sum = `${name}S${j}_${q}`;
+      return wide ? `((${sum}.x + ${sum}.y) + (${sum}.z + ${sum}.w))` : sum;
+    });
+    this.#levels.forEach(({ mask, scatter }, level) => {
+      const next: string[] = [];
+      for (let i = 0; i < values.length; i += scatter ? 2 : 1) {
+        const result = `${name}R${level}_${i}`;
+        if (scatter) {
+          const [a, b] = [values[i], values[i + 1] ?? '0f'];
+          const upper = `((lane & ${u(mask)}) != 0u)`;
+          lines.push(
+            `let ${result} = select(${a}, ${b}, ${upper}) + subgroupShuffleXor(select(${b}, ${a}, ${upper}), ${u(mask)});`,
+          );
+        } else {
+          lines.push(
+            `let ${result}a = ${values[i]};`,
+            `let ${result} = ${result}a + subgroupShuffleXor(${result}a, ${u(mask)});`,
+          );
+        }
+        next.push(result);
+      }
+      values = next;
+    });
+    return { text: lines.map((line) => `    ${line}`).join('\n'), results: values };
+  }
+}
+
+/** Whether any matrix needs shuffles. */
+export function needsSubgroups({ matrices }: WorkgroupShape): boolean {
+  return matrices.some(({ split }) => split > 1);
+}

@@ -1,0 +1,31 @@
+/** @file The primitives that this backend has, by name: one line to add one. */
+import type { Lowering } from './builder.js';
+import * as elementwise from './kernels/elementwise.js';
+import { elmScan } from './kernels/elm-scan.js';
+import { leakyTrace } from './kernels/leaky-trace.js';
+import { linear } from './kernels/linear.js';
+import * as losses from './kernels/losses.js';
+import * as optimisers from './kernels/optimisers.js';
+import { synapticDrive } from './kernels/synaptic-drive.js';
+
+export const lowerings: Readonly<Record<string, Lowering>> = {
+  activation: elementwise.activation,
+  adam: optimisers.adam,
+  adamax: optimisers.adamax,
+  add: elementwise.add,
+  bceWithLogits: losses.bceWithLogits,
+  clipByGlobalNorm: optimisers.clipByGlobalNorm,
+  dropout: elementwise.dropout,
+  elmScan,
+  interpolate: elementwise.interpolate,
+  leakyTrace,
+  linear,
+  meanSquaredError: losses.meanSquaredError,
+  memoryDecay: elementwise.memoryDecay,
+  multiply: elementwise.multiply,
+  scale: elementwise.scale,
+  slice: elementwise.slice,
+  softmaxCrossEntropy: losses.softmaxCrossEntropy,
+  sum: elementwise.sum,
+  synapticDrive,
+};

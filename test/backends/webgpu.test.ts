@@ -1,0 +1,186 @@
+import { reference } from '../../src/backends/index.js';
+import { webgpu } from '../../src/backends/webgpu/index.js';
+import { WebgpuSession } from '../../src/backends/webgpu/session.js';
+import { eventsFromDense } from '../../src/base/events.js';
+import { Stream } from '../../src/base/random.js';
+import {
+  apply,
+  type Feeds,
+  gradient,
+  input,
+  type Session,
+  scalarInput,
+  type Tensor,
+  variable,
+} from '../../src/graph/index.js';
+import * as ops from '../../src/ops/index.js';
+import { allClose, assert, suite, throws } from '../harness.js';
+import { randomRouting } from '../ops/cases.js';
+import { conformance } from './conformance.js';
+
+const test = suite('backends/webgpu');
+const availability = await webgpu.probe();
+
+interface Sizes {
+  samples: number;
+  steps: number;
+  inputs: number;
+  branches: number;
+  units: number;
+  hidden: number;
+}
+
+/** A training step of an ELM, small but large enough for tiles, shuffles and several samples per workgroup. */
+function trainingStep({ samples, steps, inputs, branches, units, hidden }: Sizes) {
+  const parameters = {
+    synapses: [branches * 6],
+    inputWeights: [hidden, branches],
+    inputBias: [hidden],
+    recurrent: [hidden, units],
+    weights: [units, hidden],
+    bias: [units],
+    proto: [units],
+    readout: [2, units],
+    readoutBias: [2],
+  };
+  const p = Object.fromEntries(Object.entries(parameters).map(([name, shape]) => [name, variable(name, shape)]));
+  const x = input('x', 'events', [samples, steps, inputs]);
+  const target = input('target', 'float', [samples, steps, 2]);
+  const decay = input('traceDecay', 'float', [branches]);
+  const { drive } = apply(
+    ops.synapticDrive,
+    { x, weight: p.synapses },
+    { routing: randomRouting(inputs, branches, 6) },
+  );
+  const { trace } = apply(ops.leakyTrace, { x: drive, decay });
+  const { y: first } = apply(ops.linear, { x: trace, weight: p.inputWeights, bias: p.inputBias });
+  const memoryDecay = { minMs: 1, maxMs: 150, dtMs: 1, lambda: 5, gain: 'scaled' } as const;
+  const { decay: kappa, gain } = apply(ops.memoryDecay, { proto: p.proto }, memoryDecay);
+  const { memory } = apply(
+    ops.elmScan,
+    { drive: first, recurrent: p.recurrent, weights: [p.weights], biases: [p.bias], decay: kappa, gain },
+    { activation: 'silu', squash: 'lecunTanh' },
+  );
+  const { y } = apply(ops.linear, { x: memory, weight: p.readout, bias: p.readoutBias });
+  const { loss } = apply(ops.meanSquaredError, { prediction: y, target });
+  const names = Object.keys(parameters);
+  const gradients = gradient(loss, Object.values(p));
+  const moment = (kind: string) => names.map((name) => variable(`${kind} ${name}`, p[name].shape));
+  const [first1, second] = [moment('first'), moment('second')];
+  const updated = apply(
+    ops.adam,
+    {
+      parameters: Object.values(p),
+      gradients,
+      first: first1,
+      second,
+      learningRate: scalarInput('rate'),
+      step: scalarInput('step'),
+    },
+    { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 },
+  );
+  const update = (variables: Tensor[], values: readonly Tensor[]) =>
+    variables.map((one, k) => ({ variable: one, value: values[k] }));
+  const outputs: Record<string, Tensor> = { loss, memory };
+  names.forEach((name, k) => {
+    outputs[`gradient of ${name}`] = gradients[k];
+  });
+  const program = {
+    outputs,
+    updates: [
+      ...update(Object.values(p), updated.parameters),
+      ...update(first1, updated.first),
+      ...update(second, updated.second),
+    ],
+  };
+  const define = (session: Session) => {
+    for (const [name, shape] of Object.entries(parameters)) {
+      const stream = new Stream(5, `webgpu.${name}`);
+      const size = shape.reduce((a, b) => a * b, 1);
+      const scale = name === 'proto' ? 2 : name === 'recurrent' || name === 'weights' ? 0.15 : 0.4;
+      session.define(
+        name,
+        shape,
+        Float32Array.from({ length: size }, () => scale * stream.normal()),
+      );
+      for (const kind of ['first', 'second']) session.define(`${kind} ${name}`, shape);
+    }
+  };
+  const feeds = (step: number): Feeds => {
+    const stream = new Stream(6, 'webgpu.feeds', step);
+    const rows = samples * steps;
+    const spikes = Float32Array.from({ length: rows * inputs }, () =>
+      stream.uniform() < 0.15 ? stream.uniform(0.5, 1.5) : 0,
+    );
+    return {
+      x: eventsFromDense(spikes, [samples, steps, inputs]),
+      target: Float32Array.from({ length: rows * 2 }, () => stream.normal()),
+      traceDecay: new Float32Array(branches).fill(0.8),
+      rate: 1e-2,
+      step,
+    };
+  };
+  return { program, define, feeds };
+}
+
+/** Two training steps on both, compared in everything; then the variables. */
+async function compareTraining(session: Session, sizes: Sizes): Promise<void> {
+  const { program, define, feeds } = trainingStep(sizes);
+  const expected = await reference.open({ precision: 'float64' });
+  for (const each of [session, expected]) define(each);
+  const [plan, expectedPlan] = [await session.compile(program), await expected.compile(program)];
+  for (const step of [1, 2]) {
+    const [actual, wanted] = [await plan.run(feeds(step)), await expectedPlan.run(feeds(step))];
+    for (const name of Object.keys(program.outputs)) {
+      const limit = name.startsWith('gradient') ? 1e-3 : 1e-4;
+      allClose(actual[name], wanted[name], { relative: limit }, `${name} of step ${step}`);
+    }
+  }
+  plan.dispose();
+}
+
+const sizes: Sizes = { samples: 5, steps: 23, inputs: 31, branches: 17, units: 24, hidden: 48 };
+
+if (!availability.available) test.skip('all', availability.reason);
+else {
+  // Sessions share one device as long as one is open.
+  const open = await WebgpuSession.open();
+  await conformance(test, webgpu, { outputs: 1e-4, gradients: 1e-3 });
+
+  for (const [name, machine, changes] of [
+    ['as the device is', {}, {}],
+    ['without subgroups', { lanes: 1 }, {}],
+    ['weights from memory', { registers: 1024 }, {}],
+    ['more samples than workgroups', {}, { samples: 300, steps: 5, units: 9, hidden: 18 }],
+  ] as const) {
+    test(`a training step, ${name}`, async () => {
+      const session = await WebgpuSession.open(machine);
+      await compareTraining(session, { ...sizes, ...changes });
+      session.dispose();
+    });
+  }
+
+  test('the same bits from run to run', async () => {
+    const { program, define, feeds } = trainingStep(sizes);
+    const losses: number[][] = [];
+    for (let k = 0; k < 2; k++) {
+      const session = await WebgpuSession.open();
+      define(session);
+      const plan = await session.compile(program);
+      for (let step = 1; step <= 4; step++) await plan.run(feeds(step), []);
+      losses.push([...(await session.read('synapses')), ...(await session.read('recurrent'))]);
+      session.dispose();
+    }
+    assert.equal(losses[0], losses[1]);
+  });
+
+  test('says what it runs on, and refuses float64', async () => {
+    assert.is(open.execution.backend, 'webgpu');
+    assert.ok(open.execution.adapter);
+    await throws(() => webgpu.open({ precision: 'float64' }), /expected precision float32/);
+  });
+
+  test('closes', () => open.dispose());
+}
+
+test.run();
