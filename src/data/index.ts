@@ -1,2 +1,4 @@
 export * from './neuronio/index.js';
 export * from './prefetch.js';
+export * from './shd/index.js';
+export * from './thinning.js';

@@ -13,6 +13,8 @@ const pieceBytes = 2 ** 20;
 export interface UnpackLimits {
   /** The most bytes that it may unpack to; default 1 GiB. */
   maximumBytes?: number;
+  /** Whether an archive without such a file is answered with none, instead of refused; default false. */
+  optional?: boolean;
 }
 
 /** Whether bytes begin like a gzip file. */
@@ -32,7 +34,7 @@ export async function unpackDownload(
   suffix: string,
   limits: UnpackLimits = {},
 ): Promise<ByteSource[]> {
-  const { maximumBytes = 2 ** 30 } = limits;
+  const { maximumBytes = 2 ** 30, optional = false } = limits;
   const head = await source.read(0, Math.min(4, source.size));
   if (looksLikeGzip(head)) {
     const name = source.name.replace(/\.gz$/i, '');
@@ -41,7 +43,7 @@ export async function unpackDownload(
   if (!looksLikeZip(head)) return [source];
   const archive = await openZip(source, { maximumEntryBytes: maximumBytes });
   const wanted = archive.entries.filter((entry) => entry.name.toLowerCase().endsWith(suffix));
-  if (wanted.length === 0) {
+  if (wanted.length === 0 && !optional) {
     const found = archive.entries.map((entry) => entry.name).join(', ');
     throw inputError(`unpackDownload: ${source.name}`, `a file *${suffix}`, found || 'an empty archive');
   }

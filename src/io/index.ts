@@ -1,3 +1,4 @@
+export * from './asc.js';
 export * from './byte-source.js';
 export * from './checksum.js';
 export * from './codec.js';
@@ -13,5 +14,6 @@ export * from './pickle.js';
 export * from './safetensors.js';
 export * from './shard.js';
 export * from './shard-sample.js';
+export * from './swc.js';
 export * from './torch.js';
 export * from './zip.js';

@@ -47,6 +47,8 @@ export interface FitNeuronIOOptions extends SessionOptions {
   batch?: number;
   windowMs?: number;
   lossBurnInMs?: number;
+  /** share of the input spikes left out at random while training; default 0 */
+  inputDropout?: number;
   /** updates between validations; default the preset's epoch, but at least ten validations a run */
   validEvery?: number;
   /** updates between checkpoints; default `validEvery`. One is also made every minute. */
@@ -112,7 +114,7 @@ export async function fitNeuronIO(given: FitNeuronIOOptions): Promise<FitResult>
   const trainData = await dataset('data', options.data);
   const valid = options.valid === undefined ? undefined : await dataset('valid', options.valid);
   const settled = settle(options, trainData, valid);
-  const { seed, preset, plan, batch, windowMs, lossBurnInMs, labels } = settled;
+  const { seed, preset, plan, batch, windowMs, lossBurnInMs, labels, inputDropout } = settled;
   const neuron = ElmNeuron.create({ ...elmPresets[preset], ...options.model } as ElmOptions, seed);
   const decisive = {
     task: 'neuronio',
@@ -123,12 +125,23 @@ export async function fitNeuronIO(given: FitNeuronIOOptions): Promise<FitResult>
     batch,
     windowMs,
     lossBurnInMs,
+    inputDropout,
     labels: labels ?? trainData.labels,
     data: identity(trainData),
     valid: valid ? identity(valid) : null,
   };
   if (before) requireSame(before.config, decisive);
-  const task = neuronIOTask({ neuron, train: trainData, valid, seed, batch, windowMs, lossBurnInMs, labels });
+  const task = neuronIOTask({
+    neuron,
+    train: trainData,
+    valid,
+    seed,
+    batch,
+    windowMs,
+    lossBurnInMs,
+    labels,
+    inputDropout,
+  });
 
   const { precision, threads, simd } = options;
   const session = await openSession(options.backend, { precision, threads, simd });
@@ -240,8 +253,8 @@ function settle(options: FitNeuronIOOptions, data: NeuronIODataset, valid: Neuro
   if (options.labels === 'exact' && inexact) {
     throw inputError(where, 'exact spike times in all data', 'float16 ones', "use labels 'float16'");
   }
-  const { batch, windowMs, lossBurnInMs } = settled;
-  return { preset, seed, plan, batch, windowMs, lossBurnInMs, labels: options.labels };
+  const { batch, windowMs, lossBurnInMs, inputDropout = 0 } = settled;
+  return { preset, seed, plan, batch, windowMs, lossBurnInMs, inputDropout, labels: options.labels };
 }
 
 /** Refuses to go on with a run under other settings; names the first that differs. */
@@ -277,7 +290,7 @@ function modelNotes(
   execution: Execution,
   valid: NeuronIOResult | undefined,
 ) {
-  const { task, preset, seed, training, batch, windowMs, lossBurnInMs, labels, data } = decisive;
+  const { task, preset, seed, training, batch, windowMs, lossBurnInMs, inputDropout, labels, data } = decisive;
   return {
     training: {
       task,
@@ -287,6 +300,7 @@ function modelNotes(
       batch,
       windowMs,
       lossBurnInMs,
+      inputDropout,
       labels,
       selectedStep: result.selectedStep,
       seconds: Math.round(result.seconds),

@@ -28,14 +28,16 @@ export interface NeuronIOTaskOptions {
   /** ms at the start of every window that the loss leaves out */
   readonly lossBurnInMs: number;
   readonly labels?: LabelKind;
+  /** share of the input spikes left out at random while training */
+  readonly inputDropout?: number;
 }
 
 /** The task for the training loop. Errors: a neuron of other widths than NeuronIO's, windows that do not fit. */
 export function neuronIOTask(options: NeuronIOTaskOptions): TrainingTask {
-  const { neuron, train, valid, seed, batch, windowMs, lossBurnInMs, labels } = options;
+  const { neuron, train, valid, seed, batch, windowMs, lossBurnInMs, labels, inputDropout } = options;
   requireNeuronIOWidths('neuronIOTask', neuron);
   requireInteger('neuronIOTask', 'lossBurnInMs', lossBurnInMs, { minimum: 0, maximum: windowMs - 1 });
-  const make = randomBatches(train, { seed, batch, windowMs, labels });
+  const make = randomBatches(train, { seed, batch, windowMs, labels, inputDropout });
   const trainable = new Set(neuron.trainable);
   return {
     name: 'neuronio',

@@ -1,0 +1,1 @@
+export * from './morphology/index.js';

@@ -1,0 +1,6 @@
+export * from './contour.js';
+export * from './geometry.js';
+export * from './neurolucida.js';
+export * from './sections.js';
+export * from './segments.js';
+export * from './swc.js';

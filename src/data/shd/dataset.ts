@@ -1,0 +1,140 @@
+/**
+ * @file Recordings of spoken digits as spikes: the Spiking Heidelberg Digits, or what dendra's cochlea made. Labels are in
+ * memory; spikes are loaded when asked for and kept while they fit in a budget, the longest unused leaving first.
+ */
+import { inputError } from '../../base/errors.js';
+import type { SpikeTrain } from './binning.js';
+
+export type Part = 'train' | 'test';
+
+/** What is known of a recording without loading its spikes. */
+export interface DigitInfo {
+  readonly name: string;
+  readonly file: string;
+  /** Class, an index into `classes`. */
+  readonly label: number;
+  /** Who speaks: a number as in the file, or a name. */
+  readonly speaker: number | string | undefined;
+  /** Which side of the published division it is on. */
+  readonly part: Part;
+}
+
+export interface DigitEntry {
+  readonly info: DigitInfo;
+  load(): Promise<SpikeTrain>;
+}
+
+export interface SpokenDigits {
+  readonly count: number;
+  readonly channels: number;
+  /** Class names, from the file. */
+  readonly classes: readonly string[];
+  readonly info: readonly DigitInfo[];
+  /** The numbers of the recordings of a part. */
+  indices(part: Part): Int32Array;
+  /** The spikes of the i-th recording. */
+  load(i: number): Promise<SpikeTrain>;
+}
+
+export interface SpokenDigitsOptions {
+  /** Memory for loaded spikes in bytes; default 512 MiB. */
+  cacheBytes?: number;
+}
+
+/** The words that tell which digit a class is; others are taken as they come. */
+const digitWords = [
+  ['zero', 'null', 'oh'],
+  ['one', 'eins'],
+  ['two', 'zwei'],
+  ['three', 'drei'],
+  ['four', 'vier'],
+  ['five', 'fuenf', 'fünf'],
+  ['six', 'sechs'],
+  ['seven', 'sieben'],
+  ['eight', 'acht'],
+  ['nine', 'neun'],
+];
+
+/**
+ * The digit of each class: its number modulo 10, as published.
+ *
+ * @throws an input error where a class's name says that it is another digit, so that no sum is wrong in silence
+ */
+export function digitsOfClasses(where: string, classes: readonly string[]): Int32Array {
+  return Int32Array.from(classes, (name, i) => {
+    const word = name.trim().toLowerCase();
+    const said = /^\d$/.test(word) ? Number(word) : digitWords.findIndex((words) => words.includes(word));
+    if (said >= 0 && said !== i % 10) {
+      throw inputError(where, `class ${i} to be the digit ${i % 10}`, `${name}`, 'reorder the labels');
+    }
+    return i % 10;
+  });
+}
+
+/** A dataset over entries. */
+export function spokenDigits(
+  entries: readonly DigitEntry[],
+  { channels, classes }: { channels: number; classes: readonly string[] },
+  { cacheBytes = 2 ** 29 }: SpokenDigitsOptions = {},
+): SpokenDigits {
+  if (entries.length === 0) throw inputError('spokenDigits', 'at least one recording', 'none');
+  for (const { info } of entries) {
+    if (!Number.isInteger(info.label) || info.label < 0 || info.label >= classes.length) {
+      throw inputError(`${info.file}: ${info.name}`, `a label from 0 to ${classes.length - 1}`, info.label);
+    }
+  }
+  // A Map keeps the order of insertion: the first key is the longest unused.
+  const cache = new Map<number, SpikeTrain>();
+  const loading = new Map<number, Promise<SpikeTrain>>();
+  let used = 0;
+  const bytesOf = (train: SpikeTrain) => train.timesS.length * 8;
+  const fetch = async (i: number): Promise<SpikeTrain> => {
+    const train = await entries[i].load();
+    checkTrain(`${entries[i].info.file}: ${entries[i].info.name}`, train, channels);
+    cache.set(i, train);
+    used += bytesOf(train);
+    for (const [oldest, old] of cache) {
+      if (used <= cacheBytes || oldest === i) break;
+      cache.delete(oldest);
+      used -= bytesOf(old);
+    }
+    return train;
+  };
+  return {
+    count: entries.length,
+    channels,
+    classes,
+    info: entries.map((entry) => entry.info),
+    indices: (part) => Int32Array.from(entries.keys()).filter((i) => entries[i].info.part === part),
+    async load(i) {
+      if (!Number.isInteger(i) || i < 0 || i >= entries.length) {
+        throw inputError('SpokenDigits.load', `a recording from 0 to ${entries.length - 1}`, i);
+      }
+      const kept = cache.get(i);
+      if (kept) {
+        cache.delete(i);
+        cache.set(i, kept);
+        return kept;
+      }
+      let pending = loading.get(i);
+      if (!pending) {
+        pending = fetch(i).finally(() => loading.delete(i));
+        loading.set(i, pending);
+      }
+      return pending;
+    },
+  };
+}
+
+function checkTrain(where: string, { timesS, units }: SpikeTrain, channels: number): void {
+  if (timesS.length !== units.length) {
+    throw inputError(where, `as many units as times (${timesS.length})`, units.length, 'the file is corrupt');
+  }
+  for (let i = 0; i < units.length; i++) {
+    // Half a day is longer than any recording; NaN fails too.
+    if (!(timesS[i] >= 0 && timesS[i] < 43200)) throw inputError(where, 'times from 0 s', `${timesS[i]} at spike ${i}`);
+    if (!(units[i] >= 0 && units[i] < channels)) {
+      throw inputError(where, `units from 0 to ${channels - 1}`, `${units[i]} at spike ${i}`);
+    }
+  }
+}
