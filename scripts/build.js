@@ -16,6 +16,20 @@ export function entryPoints() {
   return ['src/index.ts', ...floors];
 }
 
+/**
+ * Packages stay outside the bundle for Node, but mathjs goes in: whole it takes over a second to load, and only its units
+ * and expressions are used.
+ */
+const packagesOutside = {
+  name: 'packages-outside',
+  setup({ onResolve }) {
+    onResolve({ filter: /^[^./]/ }, ({ kind, path, importer }) => {
+      const inside = kind === 'entry-point' || path === 'mathjs' || /node_modules/.test(importer);
+      return inside ? undefined : { path, external: true };
+    });
+  },
+};
+
 const common = {
   absWorkingDir: root,
   outbase: 'src',
@@ -30,7 +44,13 @@ const common = {
 export async function build({ types = true } = {}) {
   for (const folder of ['node', 'browser']) rmSync(join(root, 'dist', folder), { recursive: true, force: true });
   await Promise.all([
-    esbuild({ ...common, entryPoints: entryPoints(), outdir: 'dist/node', platform: 'node', packages: 'external' }),
+    esbuild({
+      ...common,
+      entryPoints: entryPoints(),
+      outdir: 'dist/node',
+      platform: 'node',
+      plugins: [packagesOutside],
+    }),
     esbuild({
       ...common,
       entryPoints: entryPoints().filter((entry) => !entry.includes('/cli/')),

@@ -1,0 +1,66 @@
+/** @file `dendra eval`: the official NeuronIO evaluation of a model. */
+import { openSession } from '../../backends/index.js';
+import { inputError } from '../../base/errors.js';
+import { openNeuronIO } from '../../data/index.js';
+import { scoreNeuronIO } from '../../train/index.js';
+import { command } from '../command.js';
+import { counter } from '../counter.js';
+import { choice, duration, paths, required, whole } from '../flags.js';
+import { loadNeuron } from '../models.js';
+import { scoresText } from '../neuronio-scores.js';
+import { labelChoices, labelsAbout, machineFlags, sessionOptions } from '../shared-flags.js';
+
+export const evalCommand = command({
+  name: 'eval',
+  summary: 'score a model on recordings, as the authors of the ELM do',
+  description:
+    'Runs the model from rest in overlapping windows, aligns the predicted soma voltage to the recorded mean and deviation, leaves out simulations with more than 24 spikes and the first 500 ms of the others, and scores spikes by ROC and the voltage in mV.',
+  operands: [{ name: 'model', about: 'a folder of a model, a run or an official checkpoint, or a .pt file' }],
+  flags: {
+    data: required(paths('recordings: files and folders of .npz, published pickle files or shards')),
+    labels: choice(labelsAbout, labelChoices),
+    align: choice('group (default): each pickle file by itself, all others together; all: everything together; none', [
+      'group',
+      'all',
+      'none',
+    ]),
+    window: duration("length of a window; default '500 ms'", { minimum: 1, wholeMs: true }),
+    burnIn: duration("left out at the start of every window but the first; default '150 ms'", { wholeMs: true }),
+    batch: whole('windows computed at once; default 32', { minimum: 1, maximum: 4096 }),
+    ...machineFlags,
+  },
+  examples: [
+    'dendra eval runs/quickstart-1 --data datasets/neuronio-mini/valid',
+    'dendra eval num_memory_20 --data recordings/test --labels float16 --json',
+  ],
+  async run({ flags, operands: [path], signal, progress: output }) {
+    const { window = 500, burnIn = 150, labels, align, batch } = flags;
+    if (burnIn >= window) {
+      throw inputError(
+        '--burn-in',
+        `less than the window of ${window} ms`,
+        `${burnIn} ms`,
+        `the nearest is '${window - 1} ms'`,
+      );
+    }
+    const { model } = await loadNeuron(path);
+    const dataset = await openNeuronIO(flags.data);
+    const session = await openSession(flags.backend, sessionOptions(flags));
+    const shown = counter('eval', 'windows', output);
+    try {
+      const { result } = await scoreNeuronIO(model, dataset, session, {
+        window,
+        burnIn,
+        labels,
+        align,
+        batch,
+        signal,
+        onProgress: shown.update,
+      });
+      return { json: result, text: scoresText(result) };
+    } finally {
+      shown.finish();
+      session.dispose();
+    }
+  },
+});

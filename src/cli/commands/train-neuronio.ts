@@ -1,0 +1,41 @@
+/** @file `dendra train neuronio`: fits an ELM neuron to recordings of a cortical cell. */
+import { inputError } from '../../base/errors.js';
+import { command } from '../command.js';
+import { runPlace } from '../run-folder.js';
+import { type EarlierSettings, fitOptions, trainFlags } from '../train-neuronio-flags.js';
+
+export const trainNeuronIOCommand = command({
+  name: 'train neuronio',
+  summary: 'fit an ELM neuron to recordings of a cortical cell',
+  description:
+    "Trains on random windows, validates by the evaluation of the ELM's authors, keeps the parameters with the lowest voltage error, and leaves a run folder: config.json, events.jsonl, checkpoints/, model/, figures/ and report.html. A run that was stopped, however that happened, goes on with --resume and ends with the same numbers as one that never was.",
+  operands: [],
+  flags: trainFlags,
+  examples: [
+    'dendra train neuronio --data recordings/train --valid recordings/valid --steps 20000',
+    "dendra train neuronio --data recordings --memory 50 --activation silu --window '500 ms' --out runs/silu",
+    'dendra train neuronio --resume runs/silu',
+  ],
+  async run({ flags, ...around }) {
+    const settings = fitOptions(flags);
+    if (flags.resume === undefined && flags.data === undefined) {
+      throw inputError('--data', 'files or folders of simulations', 'none', 'see dendra train neuronio --help');
+    }
+    const place = await runPlace(flags.out, flags.resume, 'neuronio');
+    const options = place.earlier ? fitOptions(flags, earlierSettings(place.earlier.config)) : settings;
+    // The figures take a while to load; help and errors need not wait for them.
+    const { fitAndReport } = await import('../fit-neuronio.js');
+    return fitAndReport(options, place, around);
+  },
+});
+
+/** What the settled configuration of a run says of the flags. */
+function earlierSettings(config: Readonly<Record<string, unknown>>): EarlierSettings {
+  const { preset, windowMs, training, options } = config as {
+    preset?: EarlierSettings['preset'];
+    windowMs?: number;
+    training?: { steps?: number };
+    options?: { model?: EarlierSettings['model'] };
+  };
+  return { preset, windowMs, steps: training?.steps, model: options?.model };
+}

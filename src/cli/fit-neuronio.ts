@@ -1,0 +1,80 @@
+/** @file A fit from start to report, as `train neuronio` and `quickstart` run it. */
+import { openSession } from '../backends/index.js';
+import { DendraError } from '../base/errors.js';
+import { openNeuronIO } from '../data/index.js';
+import { durationText, type FitNeuronIOOptions, type FitSummary, fitNeuronIO } from '../train/index.js';
+import type { Call, Outcome } from './command.js';
+import { counter } from './counter.js';
+import { scoresText } from './neuronio-scores.js';
+import { writeNeuronIOReport } from './report-neuronio.js';
+import type { RunPlace } from './run-folder.js';
+import { counted } from './text.js';
+
+type Surroundings = Pick<Call, 'signal' | 'progress' | 'note'>;
+
+/** Fits, writes the run's figures and report, and tells what came out. */
+export async function fitAndReport(
+  options: FitNeuronIOOptions,
+  place: RunPlace,
+  around: Surroundings,
+): Promise<Outcome> {
+  const { note } = around;
+  note(`${place.earlier ? 'resuming' : 'run'} ${place.path}`);
+  try {
+    return await fitThenReport(options, place, around);
+  } catch (error) {
+    if (!(error instanceof DendraError) || error.code !== 'interrupted') throw error;
+    const [what] = error.message.split(';');
+    const advice = `go on with dendra train neuronio --resume ${place.path}`;
+    throw new DendraError('interrupted', `${what}; ${advice}`, { cause: error });
+  }
+}
+
+async function fitThenReport(
+  options: FitNeuronIOOptions,
+  place: RunPlace,
+  { signal, progress, note }: Surroundings,
+): Promise<Outcome> {
+  const fit = await fitNeuronIO({
+    ...options,
+    out: place.path,
+    resume: place.resume,
+    signal,
+    progress,
+    warn: (message) => note(`warning: ${message}`),
+  });
+  const { summary, neuron, selectedStep } = fit;
+  const shown = counter('report', 'windows', progress);
+  const held = (options.valid ?? (place.earlier?.config.options as FitNeuronIOOptions | undefined)?.valid) as
+    | string[]
+    | undefined;
+  const session = held && (await openSession(fit.execution.backend, { threads: options.threads, simd: options.simd }));
+  try {
+    const { path, pngUnavailable } = await writeNeuronIOReport({
+      summary: { ...summary, run: place.path },
+      selectedStep,
+      neuron,
+      valid: session && { dataset: await openNeuronIO(held), session },
+      signal,
+      onProgress: shown.update,
+    });
+    shown.finish();
+    if (pngUnavailable) note(`warning: no PNG figures: ${pngUnavailable}`);
+    return { json: summary, text: fitText(summary, selectedStep, path) };
+  } finally {
+    shown.finish();
+    session?.dispose();
+  }
+}
+
+function fitText(summary: FitSummary, selectedStep: number, report: string): string {
+  const { parameters, steps, seconds, backend, threads, simd, valid, model } = summary;
+  const machine = [counted(threads, 'thread'), ...(simd === 'none' ? [] : [`${simd} SIMD`])].join(', ');
+  return [
+    `ELM neuron of ${counted(parameters, 'parameter')}, ${counted(steps, 'step')} in ${durationText(seconds)} on ${backend} (${machine})`,
+    valid
+      ? `held-out recordings, parameters after step ${selectedStep}:\n\n${scoresText(valid)}`
+      : 'no held-out recordings: the last parameters were kept',
+    `model   ${model}\nreport  ${report}`,
+  ].join('\n\n');
+}
