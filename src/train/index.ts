@@ -1,4 +1,5 @@
 export * from './averaging.js';
+export * from './bench-elm.js';
 export * from './checkpoint.js';
 export * from './evaluation/neuronio.js';
 export * from './evaluation/windows.js';

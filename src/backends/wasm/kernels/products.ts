@@ -15,13 +15,11 @@ import {
   type I32,
   i32,
   type Local,
+  tileRows,
   type V128,
   v128,
 } from '../../../runtime/wasm/index.js';
 import { sumLanesOfFour } from './vectors.js';
-
-/** The most sums of a register tile. */
-const tileSums = 12;
 
 export interface Product {
   readonly outputs: number;
@@ -47,7 +45,7 @@ export interface Product {
 
 export function emitProduct(f: FunctionBuilder, product: Product): void {
   const { outputs, inputs, columns, outputStride, inputStride, xStride } = product;
-  const largest = Math.max(1, Math.floor(tileSums / columns));
+  const largest = tileRows(columns);
   const weightStart = f.let(product.weights);
   const first = f.let(i32.const(0));
   for (const { size, times } of evenTiles(outputs, largest)) {
@@ -59,13 +57,12 @@ export function emitProduct(f: FunctionBuilder, product: Product): void {
         rows: size,
         columns,
         depth: inputs,
-        unroll: 4,
         initial: start,
-        row: (r, k) => v128.load32Splat(weight, r * outputStride + k * inputStride),
-        column: (c, k) => v128.load(x, k * xStride + product.columnOffset(c)),
-        advance: (count) => {
-          f.add(weight, count * inputStride);
-          f.add(x, count * xStride);
+        row: (r) => v128.load32Splat(weight, r * outputStride),
+        column: (c) => v128.load(x, product.columnOffset(c)),
+        advance: () => {
+          f.add(weight, inputStride);
+          f.add(x, xStride);
         },
         result,
       });
@@ -93,9 +90,8 @@ export interface OuterProduct {
 export function emitOuterProduct(f: FunctionBuilder, product: OuterProduct): void {
   const { outputs, inputs, steps, vectors, dyStep, xStep } = product;
   const feature = vectors * 16;
-  const columns = inputs === 1 ? 1 : 2;
-  const largest = Math.floor(tileSums / columns);
-  const unroll = vectors * (vectors === 1 ? 2 : 1);
+  const columns = Math.min(inputs, 3);
+  const largest = tileRows(columns);
   const dyStart = f.let(product.dy);
   const sumsStart = f.let(product.sums);
   for (const rowTiles of evenTiles(outputs, largest)) {
@@ -107,18 +103,21 @@ export function emitOuterProduct(f: FunctionBuilder, product: OuterProduct): voi
           const dy = f.let(dyStart);
           const x = f.let(xStart);
           const at = (r: number, c: number) => (r * inputs + c) * 16;
-          const shift = (k: number, step: number) => Math.floor(k / vectors) * step + (k % vectors) * 16;
           emitTile(f, {
             rows: rowTiles.size,
             columns: columnTiles.size,
-            depth: steps * vectors,
-            unroll,
+            depth: steps,
+            passes: vectors,
+            startPass: (pass) => {
+              f.set(dy, i32.add(dyStart, pass * 16));
+              f.set(x, i32.add(xStart, pass * 16));
+            },
             initial: (r, c) => v128.load(sums, at(r, c)),
-            row: (r, k) => v128.load(dy, r * feature + shift(k, dyStep)),
-            column: (c, k) => v128.load(x, c * feature + shift(k, xStep)),
-            advance: (count) => {
-              f.add(dy, (count / vectors) * dyStep);
-              f.add(x, (count / vectors) * xStep);
+            row: (r) => v128.load(dy, r * feature),
+            column: (c) => v128.load(x, c * feature),
+            advance: () => {
+              f.add(dy, dyStep);
+              f.add(x, xStep);
             },
             result: (r, c, sum) => f.store(sums, sum, at(r, c)),
           });
