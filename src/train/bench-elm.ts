@@ -53,10 +53,20 @@ export function syntheticSpikes(samples: number, steps: number, inputs: number, 
   return { shape: [samples, steps, inputs], offsets, channels: Int32Array.from(channels), values };
 }
 
-/** Measures training steps and forward passes on one backend. */
-export async function benchElm(options: BenchElmOptions = {}): Promise<BenchElmResult> {
-  const { memory = 20, batch = 8, steps = 20, windowMs = 500, backend = 'auto', elm = {}, ...session } = options;
-  for (const [name, value] of Object.entries({ memory, batch, steps, windowMs })) {
+/** A prepared benchmark: what is timed, and nothing else, happens in its two functions. */
+export interface ElmBench {
+  readonly execution: Execution;
+  /** One training step; nothing is read back. */
+  trainOnce(): Promise<void>;
+  /** One forward pass; the outputs are read back. */
+  forwardOnce(): Promise<void>;
+  dispose(): void;
+}
+
+/** Prepares model, data and plans. */
+export async function prepareElmBench(options: BenchElmOptions = {}): Promise<ElmBench> {
+  const { memory = 20, batch = 8, windowMs = 500, backend = 'auto', elm = {}, ...session } = options;
+  for (const [name, value] of Object.entries({ memory, batch, windowMs })) {
     requireInteger('benchElm', name, value, { minimum: 1 });
   }
   const neuron = ElmNeuron.create({ ...elmPresets.script, ...elm, memory });
@@ -80,26 +90,49 @@ export async function benchElm(options: BenchElmOptions = {}): Promise<BenchElmR
       soma: Float32Array.from({ length: batch * windowMs }, () => draws.normal()),
     }));
     let step = 0;
-    const trainOnce = () => plan.run({ ...batches[step % 4], learningRate: 5e-4, step: ++step }, []);
-    const forwardOnce = () => forward.run({ x: batches[step % 4].x });
-    const timed = async (count: number, once: () => Promise<unknown>): Promise<number[]> => {
-      const times: number[] = [];
-      for (let k = 0; k < count; k++) {
-        const start = performance.now();
-        await once();
-        times.push(performance.now() - start);
-      }
-      return times;
+    return {
+      execution: open.execution,
+      async trainOnce() {
+        await plan.run({ ...batches[step % 4], learningRate: 5e-4, step: ++step }, []);
+      },
+      async forwardOnce() {
+        await forward.run({ x: batches[step++ % 4].x });
+      },
+      dispose: () => open.dispose(),
     };
-    // Engines compile what runs often: some steps are given to that.
-    await timed(Math.max(5, Math.ceil(steps / 4)), trainOnce);
-    const stepsMs = await timed(steps, trainOnce);
-    await timed(Math.max(5, Math.ceil(steps / 4)), forwardOnce);
-    const forwardMs = median(await timed(steps, forwardOnce));
-    return { stepMs: median(stepsMs), forwardMs, execution: open.execution, stepsMs };
-  } finally {
+  } catch (error) {
     open.dispose();
+    throw error;
   }
+}
+
+/** Measures training steps and forward passes on one backend. */
+export async function benchElm(options: BenchElmOptions = {}): Promise<BenchElmResult> {
+  const { steps = 20 } = options;
+  requireInteger('benchElm', 'steps', steps, { minimum: 1 });
+  const bench = await prepareElmBench(options);
+  // Engines compile what runs often: some steps are given to that.
+  const warmUp = Math.max(10, Math.ceil(steps / 4));
+  try {
+    await timesOf(warmUp, bench.trainOnce);
+    const stepsMs = await timesOf(steps, bench.trainOnce);
+    await timesOf(warmUp, bench.forwardOnce);
+    const forwardMs = median(await timesOf(steps, bench.forwardOnce));
+    return { stepMs: median(stepsMs), forwardMs, execution: bench.execution, stepsMs };
+  } finally {
+    bench.dispose();
+  }
+}
+
+/** How long each of `count` calls took, in ms. */
+export async function timesOf(count: number, once: () => Promise<unknown>): Promise<number[]> {
+  const times: number[] = [];
+  for (let k = 0; k < count; k++) {
+    const start = performance.now();
+    await once();
+    times.push(performance.now() - start);
+  }
+  return times;
 }
 
 /** 0.5 BCE of the spikes + 0.5 MSE of the voltage, and Adam: a step of the official training script. */
