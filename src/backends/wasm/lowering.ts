@@ -6,6 +6,7 @@ import { type Shape, sizeOf } from '../../base/arrays.js';
 import { DendraError } from '../../base/errors.js';
 import { type Analysis, differentiated, type Program } from '../../graph/program.js';
 import type { BackwardOperation, ForwardOperation, Operation, Tensor } from '../../graph/tensor.js';
+import { checkEventsStep } from './kernels/events.js';
 import { packStep, reduceStep, unpackStep } from './kernels/layouts.js';
 import { type Lanes, lanesOf, samplesOf } from './layout.js';
 import type { Emission, HostWrite, Region, Step } from './steps.js';
@@ -129,6 +130,7 @@ export class Lowering {
         heads: { words: 2, fed: true },
       };
       this.fedEvents.set(name, regions);
+      this.steps.push(checkEventsStep(regions, tensor.shape));
     }
     return regions;
   }

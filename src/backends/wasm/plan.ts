@@ -1,7 +1,7 @@
 /** @file A compiled program: writes what is fed, runs the phases, reads what is asked for. Nothing is allocated per run. */
 import { sizeOf } from '../../base/arrays.js';
 import { DendraError } from '../../base/errors.js';
-import type { Events } from '../../base/events.js';
+import { checkEvents, type Events } from '../../base/events.js';
 import type { Feeds, Outputs, Plan } from '../../graph/backend.js';
 import { checkFeeds } from '../../graph/feeds.js';
 import type { Analysis, Program } from '../../graph/program.js';
@@ -36,7 +36,6 @@ export class WasmPlan<Name extends string> implements Plan<Name> {
   readonly #outputs: Map<Name, { region: Region; length: number }>;
   /** room and place of the channels and values of each event input */
   readonly #eventRoom = new Map<string, { room: number; at: number }>();
-  /** the same run again needs no checks of what is the same array */
   #disposed = false;
   readonly runSync?: (feeds: Feeds, outputs?: readonly Name[]) => Outputs<Name>;
 
@@ -103,15 +102,29 @@ export class WasmPlan<Name extends string> implements Plan<Name> {
     if (this.runSync) return this.runSync(feeds, outputs);
     return this.#host.queue(async () => {
       this.#write(feeds);
-      await this.#program.run();
+      try {
+        await this.#program.run();
+      } catch (error) {
+        this.#explain(feeds, error);
+      }
       return this.#read(outputs);
     });
   }
 
   #runSync(feeds: Feeds, outputs?: readonly Name[]): Outputs<Name> {
     this.#write(feeds);
-    this.#program.runSync();
+    try {
+      this.#program.runSync();
+    } catch (error) {
+      this.#explain(feeds, error);
+    }
     return this.#read(outputs);
+  }
+
+  /** The kernels refuse events that are out of range without a word; the common check has them. */
+  #explain(feeds: Feeds, error: unknown): never {
+    checkFeeds(this.#analysis.inputs, feeds);
+    throw error;
   }
 
   dispose(): void {
@@ -132,11 +145,12 @@ export class WasmPlan<Name extends string> implements Plan<Name> {
     if (this.#disposed) {
       throw new DendraError('failed', 'Plan.run: expected an open plan, got one that was disposed of');
     }
-    checkFeeds(this.#analysis.inputs, feeds);
+    checkFeeds(this.#analysis.inputs, feeds, { eventContents: false });
     const { heap } = this.#host;
     for (const [name, { heads, offsets }] of this.#lowering.fedEvents) {
       const events = feeds[name] as Events;
       const rows = events.shape[0] * events.shape[1];
+      requireRisingOffsets(name, events, rows);
       const count = events.offsets[rows];
       const at = this.#roomFor(name, count);
       const start = this.#wordOf(offsets) as number;
@@ -182,4 +196,14 @@ export class WasmPlan<Name extends string> implements Plan<Name> {
     }
     return result;
   }
+}
+
+/** What kernels rely on before they see a channel: offsets that start at 0, never fall and do not pass the arrays' end. */
+function requireRisingOffsets(name: string, events: Events, rows: number): void {
+  const { offsets, channels, values } = events;
+  let rising = offsets.length === rows + 1 && offsets[0] === 0;
+  for (let row = 0; rising && row < rows; row++) rising = offsets[row + 1] >= offsets[row];
+  const count = offsets[rows];
+  // The common check has the words.
+  if (!rising || channels.length < count || values.length < count) checkEvents(`run: input \`${name}\``, events);
 }

@@ -240,6 +240,11 @@ export class FunctionBuilder {
     this.#code.push(value ? [value.code, 0x0f] : [0x0f]);
   }
 
+  /** Stops the program with an error. */
+  trap(): void {
+    this.#code.push(0x00);
+  }
+
   if(condition: I32, then: () => void, otherwise?: () => void): void {
     this.#code.push([condition.code, 0x04, 0x40]);
     this.#nested(then);

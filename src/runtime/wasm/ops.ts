@@ -197,6 +197,7 @@ export const i32x4 = {
   ne: simdBinary(56),
   ltS: simdBinary(57),
   gtS: simdBinary(59),
+  gtU: simdBinary(60),
   shl: simdShift(0xab),
   shrS: simdShift(0xac),
   shrU: simdShift(0xad),

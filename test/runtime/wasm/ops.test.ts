@@ -218,6 +218,7 @@ check<V128>(
     ['ne', i32x4.ne(i32x4.const(1, 2, 3, 4), i32x4.all(2)), [-1, 0, -1, -1]],
     ['ltS', i32x4.ltS(i32x4.const(1, -2, 3, 4), i32x4.all(2)), [-1, -1, 0, 0]],
     ['gtS', i32x4.gtS(i32x4.const(1, -2, 3, 4), i32x4.all(2)), [0, 0, -1, -1]],
+    ['gtU', i32x4.gtU(i32x4.const(1, -2, 3, 2), i32x4.all(2)), [0, -1, -1, 0]],
     ['splat', i32x4.splat(i(-7)), [-7, -7, -7, -7]],
     ['replace', i32x4.replace(i32x4.all(1), 3, i(5)), [1, 1, 1, 5]],
     ['truncSatF32x4', i32x4.truncSatF32x4(a), [1, -2, 3, -4]],
@@ -323,6 +324,19 @@ test('atomics on shared memory', () => {
   );
   exports.run(0);
   assert.equal(Array.from(new Int32Array(memory.buffer, 0, 6)), [8, 5, 8, 0, 1, 2]);
+});
+
+test('bytes are copied and filled; a trap stops the program', async () => {
+  const { memory, exports } = run((m) => {
+    m.function('move', ['i32'], (f, p) => {
+      f.fill(p, 7, 5);
+      f.copy(i32.add(p, 2), p, 8);
+    });
+    m.function('stop', ['i32'], (f) => f.trap());
+  });
+  exports.move(64);
+  assert.equal(Array.from(new Uint8Array(memory.buffer, 64, 10)), [7, 7, 7, 7, 7, 7, 7, 0, 0, 0]);
+  await throws(() => exports.stop(0), /unreachable/);
 });
 
 test('a polynomial is evaluated by Horner’s rule', () => {

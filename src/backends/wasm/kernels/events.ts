@@ -1,8 +1,12 @@
-/** @file Walks the events of a group's samples, in order, beside a lanes array with a row per time step. */
-import { type F32, f32, type I32, i32, type Local } from '../../../runtime/wasm/index.js';
+/**
+ * @file Event inputs: the check of their channels, and a walk over the events of a group's samples, in order, beside a lanes
+ * array with a row per time step.
+ */
+import type { Shape } from '../../../base/arrays.js';
+import { type F32, f32, type I32, i32, i32x4, type Local, v128 } from '../../../runtime/wasm/index.js';
 import type { Lanes } from '../layout.js';
 import type { EventRegions } from '../lowering.js';
-import type { Emission, Region } from '../steps.js';
+import type { Emission, Region, Step } from '../steps.js';
 
 export interface EventVisit {
   /** points at feature 0 of the event's time step, at the lane of its sample; the visitor may move it */
@@ -48,4 +52,38 @@ export function forEvents(
     f.add(sample, 1);
     f.add(lane, 4);
   });
+}
+
+/**
+ * Stops the program where a channel is out of range: a whole batch is looked at in microseconds here. (The plan then lets
+ * the slow check find the words.) It counts as writing the heads, so that nobody reads the events before.
+ */
+export function checkEventsStep({ offsets, heads }: EventRegions, [samples, steps, channels]: Shape): Step {
+  return {
+    label: 'check events',
+    reads: [offsets],
+    writes: [heads],
+    emit({ f, pointer }) {
+      const count = f.let(i32.load(pointer(offsets), samples * steps * 4));
+      const at = f.let(i32.load(pointer(heads)));
+      const last = f.let(i32.add(at, i32.shl(count, 2)));
+      const found = f.let(i32x4.all(0));
+      const limit = i32x4.all(channels - 1);
+      f.while(
+        () => i32.leS(64, i32.sub(last, at)),
+        () => {
+          for (let k = 0; k < 4; k++) f.set(found, v128.or(found, i32x4.gtU(v128.load(at, k * 16), limit)));
+          f.add(at, 64);
+        },
+      );
+      f.while(
+        () => i32.ltS(0, i32.sub(last, at)),
+        () => {
+          f.set(found, v128.or(found, i32x4.gtU(i32x4.splat(i32.load(at)), limit)));
+          f.add(at, 4);
+        },
+      );
+      f.if(v128.anyTrue(found), () => f.trap());
+    },
+  };
 }
