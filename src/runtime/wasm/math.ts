@@ -13,6 +13,9 @@
 import type { FunctionBuilder } from './module.js';
 import { f32x4, f64x2, i32x4, i64x2, type V128, v128 } from './ops.js';
 
+const all64 = (f: FunctionBuilder, value: number): V128 => f.constant(f64x2.all(value));
+const allInt = (f: FunctionBuilder, value: number): V128 => f.constant(i32x4.all(value));
+
 /** 1.5·2²³: adding it rounds a float32 of less than 2²² to a whole number, left in the low mantissa bits. */
 const magic32 = 12582912;
 /** 1.5·2⁵²: the same for float64. */
@@ -40,54 +43,54 @@ function factorial(n: number): number {
 /** Σ c_k·x^k by Horner's rule. */
 export function polynomial(f: FunctionBuilder, x: V128, coefficients: readonly number[]): V128 {
   return coefficients.reduceRight<V128 | undefined>(
-    (sum, c) => (sum ? f.madd(sum, x, f32x4.all(c)) : f32x4.all(c)),
+    (sum, c) => (sum ? f.madd(sum, x, f.all(c)) : f.all(c)),
     undefined,
   )!;
 }
 
 /** e^r − 1 for the remainder r, and the bits of the whole number n in the low mantissa. */
 function reduced(f: FunctionBuilder, x: V128): { grown: V128; bits: V128 } {
-  const bits = f.let(f.madd(x, f32x4.all(Math.LOG2E), f32x4.all(magic32)));
-  const n = f.let(f32x4.sub(bits, f32x4.all(magic32)));
-  const high = f.nmadd(n, f32x4.all(ln2High), x);
-  const r = f.let(f.nmadd(n, f32x4.all(ln2Low), high));
+  const bits = f.let(f.madd(x, f.all(Math.LOG2E), f.all(magic32)));
+  const n = f.let(f32x4.sub(bits, f.all(magic32)));
+  const high = f.nmadd(n, f.all(ln2High), x);
+  const r = f.let(f.nmadd(n, f.all(ln2Low), high));
   const grown = f.let(f.madd(f32x4.mul(r, r), polynomial(f, r, expCoefficients), r));
   return { grown, bits };
 }
 
 /** 2ⁿ from the low mantissa bits; n from −126 to 127. */
-const power32 = (bits: V128): V128 => i32x4.add(i32x4.shl(bits, 23), i32x4.all(0x3f800000));
+const power32 = (f: FunctionBuilder, bits: V128): V128 => i32x4.add(i32x4.shl(bits, 23), allInt(f, 0x3f800000));
 
 /** eˣ. Zero below x = −86.9 (results below 2.2e-38), infinity above x = 88.72. */
 export function exp(f: FunctionBuilder, x: V128): V128 {
   const argument = f.let(x);
-  const inside = f.let(f32x4.pmax(f32x4.pmin(argument, f32x4.all(88.73)), f32x4.all(-86.9)));
+  const inside = f.let(f32x4.pmax(f32x4.pmin(argument, f.all(88.73)), f.all(-86.9)));
   const { grown, bits } = reduced(f, inside);
   // Half the power, doubled at the end, so that n = 128 does not overflow before the sum is taken.
-  const half = f.let(i32x4.add(i32x4.shl(bits, 23), i32x4.all(0x3f000000)));
+  const half = f.let(i32x4.add(i32x4.shl(bits, 23), allInt(f, 0x3f000000)));
   const result = f.let(f.madd(grown, half, half));
-  return f.let(v128.andNot(f32x4.add(result, result), f32x4.lt(argument, f32x4.all(-86.9))));
+  return f.let(v128.andNot(f32x4.add(result, result), f32x4.lt(argument, f.all(-86.9))));
 }
 
 /** eˣ for x that is known to lie in [−87, 88]: what sigmoid and softplus need, without the ends. */
 function expInside(f: FunctionBuilder, x: V128): V128 {
   const { grown, bits } = reduced(f, x);
-  const power = f.let(power32(bits));
+  const power = f.let(power32(f, bits));
   return f.let(f.madd(grown, power, power));
 }
 
 /** eˣ − 1, accurate in the relative sense near 0 too. Infinity above x = 88. */
 export function expm1(f: FunctionBuilder, x: V128): V128 {
   const argument = f.let(x);
-  const inside = f.let(f32x4.pmax(f32x4.pmin(argument, f32x4.all(88)), f32x4.all(-40)));
+  const inside = f.let(f32x4.pmax(f32x4.pmin(argument, f.all(88)), f.all(-40)));
   const inner = expm1Inside(f, inside);
-  return f.let(v128.bitselect(f32x4.all(Number.POSITIVE_INFINITY), inner, f32x4.gt(argument, f32x4.all(88))));
+  return f.let(v128.bitselect(f.all(Number.POSITIVE_INFINITY), inner, f32x4.gt(argument, f.all(88))));
 }
 
 function expm1Inside(f: FunctionBuilder, x: V128): V128 {
   const { grown, bits } = reduced(f, x);
-  const power = f.let(power32(bits));
-  return f.let(f.madd(grown, power, f32x4.sub(power, f32x4.all(1))));
+  const power = f.let(power32(f, bits));
+  return f.let(f.madd(grown, power, f32x4.sub(power, f.all(1))));
 }
 
 /** tanh x = E/(E + 2) with E = e²ˣ − 1; ±1 from |x| = 9.1 on. */
@@ -95,46 +98,46 @@ export function tanh(f: FunctionBuilder, x: V128): V128 {
   // Doubled before it is clamped: the clamp keeps the first operand, and with it a NaN.
   const argument = f.let(x);
   const doubled = f32x4.add(argument, argument);
-  const e = expm1Inside(f, f.let(f32x4.pmax(f32x4.pmin(doubled, f32x4.all(18.2)), f32x4.all(-18.2))));
-  return f.let(f32x4.div(e, f32x4.add(e, f32x4.all(2))));
+  const e = expm1Inside(f, f.let(f32x4.pmax(f32x4.pmin(doubled, f.all(18.2)), f.all(-18.2))));
+  return f.let(f32x4.div(e, f32x4.add(e, f.all(2))));
 }
 
 /** σ(x) = 1/(1 + e⁻ˣ); stays at 1.2e-38 below x = −87. */
 export function sigmoid(f: FunctionBuilder, x: V128): V128 {
   const negated = f32x4.neg(x);
-  const e = expInside(f, f.let(f32x4.pmax(f32x4.pmin(negated, f32x4.all(87)), f32x4.all(-87))));
-  return f.let(f32x4.div(f32x4.all(1), f32x4.add(e, f32x4.all(1))));
+  const e = expInside(f, f.let(f32x4.pmax(f32x4.pmin(negated, f.all(87)), f.all(-87))));
+  return f.let(f32x4.div(f.all(1), f32x4.add(e, f.all(1))));
 }
 
 /** log x; −∞ at 0 (and for subnormal x), NaN below, ∞ at ∞. */
 export function log(f: FunctionBuilder, x: V128): V128 {
   const argument = f.let(x);
   // Adding the distance from √½ to 1 moves the mantissa's break to √½.
-  const shifted = f.let(i32x4.add(argument, i32x4.all(0x3f800000 - 0x3f3504f3)));
-  const exponent = f.let(f32x4.convertI32x4S(i32x4.sub(i32x4.shrS(shifted, 23), i32x4.all(127))));
-  const mantissa = i32x4.add(v128.and(shifted, i32x4.all(0x007fffff)), i32x4.all(0x3f3504f3));
-  const m1 = f.let(f32x4.sub(mantissa, f32x4.all(1)));
-  const s = f.let(f32x4.div(m1, f32x4.add(m1, f32x4.all(2))));
+  const shifted = f.let(i32x4.add(argument, allInt(f, 0x3f800000 - 0x3f3504f3)));
+  const exponent = f.let(f32x4.convertI32x4S(i32x4.sub(i32x4.shrS(shifted, 23), allInt(f, 127))));
+  const mantissa = i32x4.add(v128.and(shifted, allInt(f, 0x007fffff)), allInt(f, 0x3f3504f3));
+  const m1 = f.let(f32x4.sub(mantissa, f.all(1)));
+  const s = f.let(f32x4.div(m1, f32x4.add(m1, f.all(2))));
   const z = f.let(f32x4.mul(s, s));
   // 2 atanh(s) = m1 − s·(m1 − 2z·…): written around m1, which is exact, so that the division's error is damped by s.
   const tail = f.let(f32x4.mul(z, polynomial(f, z, logCoefficients)));
   const correction = f.let(f32x4.mul(s, f32x4.sub(m1, tail)));
-  const low = f32x4.sub(f32x4.mul(exponent, f32x4.all(ln2Low)), correction);
-  const value = f.let(f32x4.add(f.madd(exponent, f32x4.all(ln2High), low), m1));
+  const low = f32x4.sub(f32x4.mul(exponent, f.all(ln2Low)), correction);
+  const value = f.let(f32x4.add(f.madd(exponent, f.all(ln2High), low), m1));
   const atZero = v128.bitselect(
-    f32x4.all(Number.NEGATIVE_INFINITY),
+    f.all(Number.NEGATIVE_INFINITY),
     f.let(value),
-    f32x4.lt(f32x4.abs(argument), f32x4.all(2 ** -126)),
+    f32x4.lt(f32x4.abs(argument), f.all(2 ** -126)),
   );
-  const atInfinity = v128.bitselect(argument, f.let(atZero), f32x4.eq(argument, f32x4.all(Number.POSITIVE_INFINITY)));
-  const valid = v128.or(f32x4.ge(argument, f32x4.all(0)), f32x4.gt(f32x4.all(2 ** -126), f32x4.abs(argument)));
-  return f.let(v128.bitselect(f.let(atInfinity), f32x4.all(Number.NaN), valid));
+  const atInfinity = v128.bitselect(argument, f.let(atZero), f32x4.eq(argument, f.all(Number.POSITIVE_INFINITY)));
+  const valid = v128.or(f32x4.ge(argument, f.all(0)), f32x4.gt(f.all(2 ** -126), f32x4.abs(argument)));
+  return f.let(v128.bitselect(f.let(atInfinity), f.all(Number.NaN), valid));
 }
 
 /** log(1 + u) for u in [0, 1]. */
 export function log1pUnit(f: FunctionBuilder, u: V128): V128 {
   const argument = f.let(u);
-  const s = f.let(f32x4.div(argument, f32x4.add(argument, f32x4.all(2))));
+  const s = f.let(f32x4.div(argument, f32x4.add(argument, f.all(2))));
   const z = f.let(f32x4.mul(s, s));
   const tail = f.let(f32x4.mul(z, polynomial(f, z, log1pCoefficients)));
   return f.let(f.nmadd(s, f32x4.sub(argument, tail), argument));
@@ -143,23 +146,23 @@ export function log1pUnit(f: FunctionBuilder, u: V128): V128 {
 /** softplus(x) = log(1 + eˣ) = max(x, 0) + log(1 + e^−|x|). */
 export function softplus(f: FunctionBuilder, x: V128): V128 {
   const argument = f.let(x);
-  const e = expInside(f, f.let(f32x4.pmax(f32x4.neg(f32x4.abs(argument)), f32x4.all(-87))));
-  return f.let(f32x4.add(log1pUnit(f, e), f32x4.pmax(argument, f32x4.all(0))));
+  const e = expInside(f, f.let(f32x4.pmax(f32x4.neg(f32x4.abs(argument)), f.all(-87))));
+  return f.let(f32x4.add(log1pUnit(f, e), f32x4.pmax(argument, f.all(0))));
 }
 
 function reduced64(f: FunctionBuilder, x: V128): { grown: V128; bits: V128 } {
-  const bits = f.let(f.madd64(x, f64x2.all(Math.LOG2E), f64x2.all(magic64)));
-  const n = f.let(f64x2.sub(bits, f64x2.all(magic64)));
-  const high = f.nmadd64(n, f64x2.all(ln2High64), x);
-  const r = f.let(f.nmadd64(n, f64x2.all(ln2Low64), high));
+  const bits = f.let(f.madd64(x, all64(f, Math.LOG2E), all64(f, magic64)));
+  const n = f.let(f64x2.sub(bits, all64(f, magic64)));
+  const high = f.nmadd64(n, all64(f, ln2High64), x);
+  const r = f.let(f.nmadd64(n, all64(f, ln2Low64), high));
   const sum = expCoefficients64.reduceRight<V128 | undefined>(
-    (inner, c) => (inner ? f.madd64(inner, r, f64x2.all(c)) : f64x2.all(c)),
+    (inner, c) => (inner ? f.madd64(inner, r, all64(f, c)) : all64(f, c)),
     undefined,
   )!;
   return { grown: f.let(f.madd64(f64x2.mul(r, r), sum, r)), bits };
 }
 
-/** 1.0 as the high word of a float64, for exponents built in integers. */
+/** 1.0 and 0.5 as the bits of float64, for exponents built in integers. */
 const one64 = v128OfWords(0, 0x3ff00000);
 const half64 = v128OfWords(0, 0x3fe00000);
 
@@ -170,19 +173,19 @@ function v128OfWords(low: number, high: number): V128 {
 /** eˣ of two float64. Zero below x = −707, infinity above x = 709.78. */
 export function exp64(f: FunctionBuilder, x: V128): V128 {
   const argument = f.let(x);
-  const inside = f.let(f64x2.pmax(f64x2.pmin(argument, f64x2.all(709.79)), f64x2.all(-707)));
+  const inside = f.let(f64x2.pmax(f64x2.pmin(argument, all64(f, 709.79)), all64(f, -707)));
   const { grown, bits } = reduced64(f, inside);
-  const half = f.let(i64x2.add(i64x2.shl(bits, 52), half64));
+  const half = f.let(i64x2.add(i64x2.shl(bits, 52), f.constant(half64)));
   const result = f.let(f.madd64(grown, half, half));
-  return f.let(v128.andNot(f64x2.add(result, result), f64x2.lt(argument, f64x2.all(-707))));
+  return f.let(v128.andNot(f64x2.add(result, result), f64x2.lt(argument, all64(f, -707))));
 }
 
 /** eˣ − 1 of two float64, accurate in the relative sense near 0 too. Infinity above x = 709. */
 export function expm1_64(f: FunctionBuilder, x: V128): V128 {
   const argument = f.let(x);
-  const inside = f.let(f64x2.pmax(f64x2.pmin(argument, f64x2.all(709)), f64x2.all(-60)));
+  const inside = f.let(f64x2.pmax(f64x2.pmin(argument, all64(f, 709)), all64(f, -60)));
   const { grown, bits } = reduced64(f, inside);
-  const power = f.let(i64x2.add(i64x2.shl(bits, 52), one64));
-  const inner = f.let(f.madd64(grown, power, f64x2.sub(power, f64x2.all(1))));
-  return f.let(v128.bitselect(f64x2.all(Number.POSITIVE_INFINITY), inner, f64x2.gt(argument, f64x2.all(709))));
+  const power = f.let(i64x2.add(i64x2.shl(bits, 52), f.constant(one64)));
+  const inner = f.let(f.madd64(grown, power, f64x2.sub(power, all64(f, 1))));
+  return f.let(v128.bitselect(all64(f, Number.POSITIVE_INFINITY), inner, f64x2.gt(argument, all64(f, 709))));
 }

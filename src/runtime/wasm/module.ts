@@ -139,6 +139,8 @@ export class FunctionBuilder {
   readonly #types: ValueType[];
   readonly #parameterCount: number;
   #code: (number | Code)[] = [];
+  readonly #prologue: (number | Code)[] = [];
+  readonly #constants = new Map<string, Local<'v128'>>();
   #free: number[] = [];
   #scope: number[] = [];
   #depth = 0;
@@ -164,6 +166,26 @@ export class FunctionBuilder {
 
   set<T extends ValueType>(local: Local<T>, value: Value<T>): void {
     this.#code.push([value.code, 0x21, unsigned(local.index)]);
+  }
+
+  /**
+   * A vector constant in a variable that is set at the beginning of the function. V8 13 builds a constant anew, in three
+   * instructions, wherever one stands; a variable is at worst one load from the stack.
+   */
+  constant(value: V128): Local<'v128'> {
+    const key = flatten(value.code).join();
+    let local = this.#constants.get(key);
+    if (!local) {
+      local = makeLocal('v128', this.#types.push('v128') - 1);
+      this.#constants.set(key, local);
+      this.#prologue.push([value.code, 0x21, unsigned(local.index)]);
+    }
+    return local;
+  }
+
+  /** The float32 in all four lanes, as a `constant`. */
+  all(value: number): Local<'v128'> {
+    return this.constant(f32x4.all(value));
   }
 
   /** Adds to an i32 variable. */
@@ -316,7 +338,7 @@ export class FunctionBuilder {
   bytes(hasResult: boolean): number[] {
     if (this.#depth !== 0) throw inputError('FunctionBuilder.bytes', 'all blocks closed', this.#depth);
     const declared = this.#types.slice(this.#parameterCount).map((type) => [...unsigned(1), typeBytes[type]]);
-    const body = [...list(declared)].concat(flatten(this.#code), hasResult ? [0x00, 0x0b] : [0x0b]);
+    const body = [...list(declared)].concat(flatten([this.#prologue, this.#code]), hasResult ? [0x00, 0x0b] : [0x0b]);
     return unsigned(body.length).concat(body);
   }
 }

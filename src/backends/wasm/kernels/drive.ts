@@ -6,7 +6,7 @@
 import type { Tensor } from '../../../graph/tensor.js';
 import { type Routing, synapsesByInput } from '../../../ops/routing.js';
 import type { SynapticDriveAttributes } from '../../../ops/synaptic-drive.js';
-import { f32, f32x4, type I32, i32, v128 } from '../../../runtime/wasm/index.js';
+import { f32, type I32, i32, v128 } from '../../../runtime/wasm/index.js';
 import type { Lanes } from '../layout.js';
 import type { Kernel, Lowering } from '../lowering.js';
 import type { Emission, Region } from '../steps.js';
@@ -197,7 +197,7 @@ export const synapticDrive: Kernel = {
         const { f, pointer } = e;
         const weights = pointer(weight);
         forInputs(e, target, gradient, routing, steps, lanes, (value, row, channel) => {
-          const totals = Array.from({ length: lanes.vectors }, () => f.let(f32x4.all(0)));
+          const totals = Array.from({ length: lanes.vectors }, () => f.let(f.all(0)));
           forSlots(e, tables, channel, (slot, shift, branch) => {
             const source = f.let(i32.add(row, branch));
             const w = f.let(v128.load32Splat(i32.add(weights, slot), shift));

@@ -87,7 +87,7 @@ function maskOf(f: FunctionBuilder, k0: V128, k1: V128, index: V128, threshold: 
   // draw ≥ threshold, unsigned: both moved by 2³¹, then not less.
   const moved = i32x4.add(draw, i32x4.all(-2147483648));
   const dropped = i32x4.ltS(moved, i32x4.all((threshold - 2147483648) | 0));
-  return v128.andNot(f32x4.all(1 / (1 - rate)), dropped);
+  return v128.andNot(f.all(1 / (1 - rate)), dropped);
 }
 
 export const dropout: Kernel = {

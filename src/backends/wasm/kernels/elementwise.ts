@@ -80,9 +80,7 @@ export const scale: Kernel = {
   forward(l, { inputs, outputs, attributes }) {
     const { factor } = attributes as { factor: number };
     const place = placement(l, [one(inputs.x)]);
-    map(l, 'scale', [place.read(one(inputs.x))], place.write(one(outputs.y)), (_, [v]) =>
-      f32x4.mul(v, f32x4.all(factor)),
-    );
+    map(l, 'scale', [place.read(one(inputs.x))], place.write(one(outputs.y)), (f, [v]) => f32x4.mul(v, f.all(factor)));
   },
   backward(l, operation) {
     const { factor } = operation.forward.attributes as { factor: number };
@@ -91,7 +89,7 @@ export const scale: Kernel = {
     if (!dx) return;
     const place = placement(l, [dy ?? one(operation.forward.inputs.x)]);
     if (!dy) return writeZeros(l, place.write(dx));
-    map(l, 'scale backward', [place.read(dy)], place.write(dx), (_, [g]) => f32x4.mul(g, f32x4.all(factor)));
+    map(l, 'scale backward', [place.read(dy)], place.write(dx), (f, [g]) => f32x4.mul(g, f.all(factor)));
   },
 };
 
@@ -229,7 +227,7 @@ function sumToTail(
       const factor = pointer(a);
       const target = pointer(part);
       f.forRange(0, length, 1, () => {
-        const total = f.let(f32x4.all(0));
+        const total = f.let(f.all(0));
         const g = f.let(gradient);
         const x = f.let(factor);
         f.forRange(0, rows, 1, () => {
@@ -254,7 +252,7 @@ function sumToTail(
     const factor = pointer(a);
     const to = pointer(target);
     f.forRange(0, length, 1, () => {
-      const total = f.let(f32x4.all(0));
+      const total = f.let(f.all(0));
       const g = f.let(gradient);
       const x = f.let(factor);
       f.forRange(0, dy.words / length, 1, () => {

@@ -78,11 +78,11 @@ function activate(
   storeSlope: ((value: ReturnType<typeof f32x4.mul>) => void) | undefined,
 ): void {
   if (kind === 'relu') {
-    storeOut(f32x4.pmax(a, f32x4.all(0)));
+    storeOut(f32x4.pmax(a, f.all(0)));
     return;
   }
   if (kind === 'relu2') {
-    const r = f.let(f32x4.pmax(a, f32x4.all(0)));
+    const r = f.let(f32x4.pmax(a, f.all(0)));
     storeOut(f32x4.mul(r, r));
     storeSlope?.(f32x4.add(r, r));
     return;
@@ -91,7 +91,7 @@ function activate(
   const out = f.let(f32x4.mul(a, s));
   storeOut(out);
   // s (1 + a (1 − s)) = s + out (1 − s)
-  storeSlope?.(f.madd(out, f32x4.sub(f32x4.all(1), s), s));
+  storeSlope?.(f.madd(out, f32x4.sub(f.all(1), s), s));
 }
 
 const squashOf = ({ squash }: ElmScanAttributes) =>
@@ -137,7 +137,7 @@ export const elmScan: Kernel = {
         const factor = f.let(decayStart);
         f.forRange(0, units, 1, () => {
           for (let k = 0; k < lanes.vectors; k++) {
-            const value = before ? f32x4.mul(v128.load32Splat(factor), v128.load(before, k * 16)) : f32x4.all(0);
+            const value = before ? f32x4.mul(v128.load32Splat(factor), v128.load(before, k * 16)) : f.all(0);
             f.store(leaked, value, k * 16);
           }
           if (before) f.add(before, feature);
@@ -192,12 +192,11 @@ export const elmScan: Kernel = {
                 result: (r, c, sum) => {
                   f.scope(() => {
                     const at = r * feature + c * 16;
-                    const scaled = squash.slope === 1 ? sum : f32x4.mul(sum, f32x4.all(squash.slope));
+                    const scaled = squash.slope === 1 ? sum : f32x4.mul(sum, f.all(squash.slope));
                     const h = wasmMath.tanh(f, scaled);
                     if (tanh) f.store(tanh, h, at);
                     const amplitude = v128.load32Splat(gains, r * 4);
-                    const strength =
-                      squash.amplitude === 1 ? amplitude : f32x4.mul(amplitude, f32x4.all(squash.amplitude));
+                    const strength = squash.amplitude === 1 ? amplitude : f32x4.mul(amplitude, f.all(squash.amplitude));
                     f.store(target, f.madd(strength, h, v128.load(leaked, at)), at);
                   });
                 },
@@ -387,12 +386,12 @@ class BackwardScan {
                 const slope = slopeRow && rowStart(slopeRow);
                 const out = slope ?? rowStart(outRows[i - 1]);
                 return {
-                  start: () => f32x4.all(0),
+                  start: () => f.all(0),
                   result: (r, c, sum) => {
                     const at = r * feature + c * 16;
                     const value = slope
                       ? f32x4.mul(sum, v128.load(slope, at))
-                      : v128.and(sum, f32x4.gt(v128.load(out, at), f32x4.all(0)));
+                      : v128.and(sum, f32x4.gt(v128.load(out, at), f.all(0)));
                     f.store(target, value, at);
                   },
                 };
@@ -510,15 +509,15 @@ class BackwardScan {
       const gains = pointer(gain);
       const sums = gainSums && pointer(gainSums);
       f.forRange(0, units, 1, () => {
-        const strength = f.let(f32x4.mul(v128.load32Splat(gains), f32x4.all(amplitude * slope)));
+        const strength = f.let(f32x4.mul(v128.load32Splat(gains), f.all(amplitude * slope)));
         for (let k = 0; k < lanes.vectors; k++) {
           f.scope(() => {
             const dm = f.let(f32x4.add(v128.load(g, k * 16), v128.load(back, k * 16)));
             const t = f.let(v128.load(h, k * 16));
             f.store(leaked, dm, k * 16);
-            const through = f.nmadd(t, t, f32x4.all(1));
+            const through = f.nmadd(t, t, f.all(1));
             f.store(into, f32x4.mul(f32x4.mul(dm, strength), through), k * 16);
-            if (sums) f.store(sums, f.madd(dm, f32x4.mul(t, f32x4.all(amplitude)), v128.load(sums)));
+            if (sums) f.store(sums, f.madd(dm, f32x4.mul(t, f.all(amplitude)), v128.load(sums)));
           });
         }
         for (const p of [g, h, into, back, leaked]) f.add(p, feature);

@@ -9,9 +9,9 @@ export function value(f: FunctionBuilder, kind: ActivationName, x: V128): V128 {
     case 'identity':
       return v;
     case 'relu':
-      return f32x4.pmax(v, f32x4.all(0));
+      return f32x4.pmax(v, f.all(0));
     case 'relu2': {
-      const r = f.let(f32x4.pmax(v, f32x4.all(0)));
+      const r = f.let(f32x4.pmax(v, f.all(0)));
       return f32x4.mul(r, r);
     }
     case 'silu':
@@ -21,7 +21,7 @@ export function value(f: FunctionBuilder, kind: ActivationName, x: V128): V128 {
     case 'tanh':
       return wasmMath.tanh(f, v);
     case 'lecunTanh':
-      return f32x4.mul(wasmMath.tanh(f, f32x4.mul(v, f32x4.all(lecunSlope))), f32x4.all(lecunAmplitude));
+      return f32x4.mul(wasmMath.tanh(f, f32x4.mul(v, f.all(lecunSlope))), f.all(lecunAmplitude));
     case 'softplus':
       return wasmMath.softplus(f, v);
     case 'exp':
@@ -34,14 +34,14 @@ export function value(f: FunctionBuilder, kind: ActivationName, x: V128): V128 {
 /** f′(x) */
 export function derivative(f: FunctionBuilder, kind: ActivationName, x: V128): V128 {
   const v = f.let(x);
-  const one = f32x4.all(1);
+  const one = f.all(1);
   switch (kind) {
     case 'identity':
       return one;
     case 'relu':
-      return v128.and(f32x4.gt(v, f32x4.all(0)), one);
+      return v128.and(f32x4.gt(v, f.all(0)), one);
     case 'relu2': {
-      const r = f32x4.pmax(v, f32x4.all(0));
+      const r = f32x4.pmax(v, f.all(0));
       return f32x4.add(r, r);
     }
     case 'silu': {
@@ -57,7 +57,7 @@ export function derivative(f: FunctionBuilder, kind: ActivationName, x: V128): V
     case 'tanh':
       return tanhSlope(f, wasmMath.tanh(f, v), 1);
     case 'lecunTanh':
-      return tanhSlope(f, wasmMath.tanh(f, f32x4.mul(v, f32x4.all(lecunSlope))), lecunAmplitude * lecunSlope);
+      return tanhSlope(f, wasmMath.tanh(f, f32x4.mul(v, f.all(lecunSlope))), lecunAmplitude * lecunSlope);
     case 'softplus':
       return wasmMath.sigmoid(f, v);
     case 'exp':
@@ -70,5 +70,5 @@ export function derivative(f: FunctionBuilder, kind: ActivationName, x: V128): V
 /** factor · (1 − t²), from t = tanh */
 export function tanhSlope(f: FunctionBuilder, t: V128, factor: number): V128 {
   const v = f.let(t);
-  return f.nmadd(f32x4.mul(v, f32x4.all(factor)), v, f32x4.all(factor));
+  return f.nmadd(f32x4.mul(v, f.all(factor)), v, f.all(factor));
 }

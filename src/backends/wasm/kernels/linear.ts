@@ -47,7 +47,7 @@ export function emitTimeProduct(f: FunctionBuilder, x: I32, y: I32, p: TimeProdu
         const bias = p.bias && f.let(i32.add(p.bias, i32.shl(first, 2)));
         const out = f.let(i32.add(target, i32.mul(first, feature)));
         return {
-          start: (row) => (bias ? v128.load32Splat(bias, row * 4) : f32x4.all(0)),
+          start: (row) => (bias ? v128.load32Splat(bias, row * 4) : f.all(0)),
           result: (row, column, sum) => f.store(out, sum, row * feature + at(column, p.outputs)),
         };
       },
@@ -215,7 +215,7 @@ export function emitColumnSums(
   const target = f.let(part);
   const several = (count: number) => {
     f.scope(() => {
-      const totals = Array.from({ length: count }, () => f.let(f32x4.all(0)));
+      const totals = Array.from({ length: count }, () => f.let(f.all(0)));
       const row = f.let(column);
       f.forRange(0, steps, 1, () => {
         totals.forEach((total, n) => {

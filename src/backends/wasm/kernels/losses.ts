@@ -71,7 +71,7 @@ function elementLoss(
       l.step(primitive.name, lanes, [x, z], [part], ({ f, pointer, group }) => {
         const [px, pz] = [pointer(x), pointer(z)];
         const masks = Array.from({ length: lanes.vectors }, (_, vector) => laneMask(f, lanes, group, vector));
-        const total = f.let(f32x4.all(0));
+        const total = f.let(f.all(0));
         forElements(f, elements, lanes, [px, pz], (vector) => {
           const value = term(f, f.let(v128.load(px, vector * 16)), f.let(v128.load(pz, vector * 16)));
           f.set(total, f32x4.add(total, masked(value, masks[vector])));
@@ -95,7 +95,7 @@ function elementLoss(
       l.step(`${primitive.name} backward`, lanes, [x, z, factor], [target], ({ f, pointer, group }) => {
         const pointers = [x, z, target].map((region) => pointer(region));
         const masks = Array.from({ length: lanes.vectors }, (_, vector) => laneMask(f, lanes, group, vector));
-        const weight = f.let(f32x4.mul(v128.load32Splat(pointer(factor)), f32x4.all(1 / sizeOf(dx.shape))));
+        const weight = f.let(f32x4.mul(v128.load32Splat(pointer(factor)), f.all(1 / sizeOf(dx.shape))));
         forElements(f, sizeOf(dx.shape) / samples, lanes, pointers, (vector) => {
           const [px, pz, to] = pointers;
           const value = slope(f, f.let(v128.load(px, vector * 16)), f.let(v128.load(pz, vector * 16)));
@@ -118,9 +118,9 @@ export const meanSquaredError = elementLoss(
     const difference = f.let(f32x4.sub(x, z));
     return f32x4.mul(difference, difference);
   },
-  (_, x, z) => {
+  (f, x, z) => {
     const difference = f32x4.sub(x, z);
-    return f32x4.mul(difference, f32x4.all(2));
+    return f32x4.mul(difference, f.all(2));
   },
 );
 
@@ -131,16 +131,16 @@ export const softmaxCrossEntropy: Kernel = {
     const part = l.region(1, s.lanes);
     l.step('softmax loss', s.lanes, [s.x, s.labels], [part], ({ f, pointer, group }) => {
       const [px, pl] = [pointer(s.x), pointer(s.labels)];
-      const total = f.let(f32x4.all(0));
+      const total = f.let(f.all(0));
       const masks = Array.from({ length: s.lanes.vectors }, (_, vector) => laneMask(f, s.lanes, group, vector));
       forElements(f, s.rows, s.lanes, [pl], (vector) => {
         const label = f.let(v128.load(pl, vector * 16));
         const { logSum, at, atLabel } = softmaxOfRow(f, px, label, s.classes, s.lanes, vector);
-        const mean = f.let(f32x4.all(0));
+        const mean = f.let(f.all(0));
         if (smoothing > 0) eachClass(f, px, s.classes, s.lanes, (p) => f.set(mean, f32x4.add(mean, v128.load(p, at))));
         const loss = f32x4.sub(
-          f32x4.sub(logSum, f32x4.mul(f32x4.all(1 - smoothing), atLabel)),
-          f32x4.mul(f32x4.all(smoothing / s.classes), mean),
+          f32x4.sub(logSum, f32x4.mul(f.all(1 - smoothing), atLabel)),
+          f32x4.mul(f.all(smoothing / s.classes), mean),
         );
         const counts = f.let(i32x4.gtS(label, i32x4.all(-1)));
         f.set(total, f32x4.add(total, masked(v128.and(loss, counts), masks[vector])));
@@ -174,7 +174,7 @@ export const softmaxCrossEntropy: Kernel = {
         eachClass(f, px, s.classes, s.lanes, (p) => {
           const probability = wasmMath.exp(f, f32x4.sub(v128.load(p, at), logSum));
           const isLabel = i32x4.eq(label, i32x4.splat(index));
-          const wanted = f32x4.add(v128.and(isLabel, f32x4.all(1 - smoothing)), f32x4.all(smoothing / s.classes));
+          const wanted = f32x4.add(v128.and(isLabel, f.all(1 - smoothing)), f.all(smoothing / s.classes));
           f.store(out, f32x4.mul(counts, f32x4.sub(probability, wanted)), at);
           f.add(out, s.lanes.width * 4);
           f.add(index, 1);
@@ -242,7 +242,7 @@ function softmaxOfRow(
 ): { logSum: V128; at: number; atLabel: V128 } {
   const at = vector * 16;
   const largest = f.let(v128.load(x, at));
-  const atLabel = f.let(f32x4.all(0));
+  const atLabel = f.let(f.all(0));
   const index = f.let(i32.const(0));
   eachClass(f, x, classes, lanes, (p) => {
     const value = f.let(v128.load(p, at));
@@ -251,7 +251,7 @@ function softmaxOfRow(
     f.set(atLabel, v128.bitselect(value, atLabel, i32x4.eq(label, i32x4.splat(index))));
     f.add(index, 1);
   });
-  const total = f.let(f32x4.all(0));
+  const total = f.let(f.all(0));
   eachClass(f, x, classes, lanes, (p) => {
     f.set(total, f32x4.add(total, wasmMath.exp(f, f32x4.sub(v128.load(p, at), largest))));
   });

@@ -72,7 +72,7 @@ function optimiser(
 
 /** β x + (1 − β) y */
 function blend(f: FunctionBuilder, beta: number, x: V128, y: V128): V128 {
-  return f.madd(x, f32x4.all(beta), f32x4.mul(y, f32x4.all(1 - beta)));
+  return f.madd(x, f.all(beta), f32x4.mul(y, f.all(1 - beta)));
 }
 
 export const adam = optimiser(
@@ -81,7 +81,7 @@ export const adam = optimiser(
   (f, { p, g, m, v, scalars: [stepSize, inverseRoot] }, { beta1, beta2, epsilon }) => {
     const first = f.let(flush(f, blend(f, beta1, m, g)));
     const second = f.let(flush(f, blend(f, beta2, v, f32x4.mul(g, g))));
-    const root = f.madd(f32x4.sqrt(second), inverseRoot, f32x4.all(epsilon));
+    const root = f.madd(f32x4.sqrt(second), inverseRoot, f.all(epsilon));
     const moved = f32x4.div(f32x4.mul(stepSize, first), root);
     return { p: f32x4.sub(p, moved), m: first, v: second };
   },
@@ -92,8 +92,8 @@ export const adamax = optimiser(
   (learningRate, step, { beta1 }) => [learningRate / (1 - beta1 ** step)],
   (f, { p, g, m, v, scalars: [stepSize] }, { beta1, beta2, epsilon }) => {
     const first = f.let(flush(f, blend(f, beta1, m, g)));
-    const size = f32x4.add(f32x4.abs(g), f32x4.all(epsilon));
-    const second = f.let(f32x4.max(f32x4.mul(v, f32x4.all(beta2)), size));
+    const size = f32x4.add(f32x4.abs(g), f.all(epsilon));
+    const second = f.let(f32x4.max(f32x4.mul(v, f.all(beta2)), size));
     const moved = f32x4.div(f32x4.mul(stepSize, first), second);
     return { p: f32x4.sub(p, moved), m: first, v: second };
   },

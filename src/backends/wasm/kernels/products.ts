@@ -168,7 +168,7 @@ export function emitLaneSums(
   if (rest > 0) {
     const total = sumLanesOfFour(
       f,
-      [0, 1, 2, 3].map((k) => f.let(k < rest ? v128.load(from, k * 16) : f32x4.all(0))),
+      [0, 1, 2, 3].map((k) => f.let(k < rest ? v128.load(from, k * 16) : f.all(0))),
     );
     f.store(to, factor ? f32x4.mul(total, factor(index)) : total);
   }

@@ -31,7 +31,7 @@ export const leakyTrace: Kernel = {
       forTiles(f, features, Math.floor(6 / vectors), (count) => {
         const factors = Array.from({ length: count }, (_, k) => f.let(v128.load32Splat(decayStart, k * 4)));
         const states = Array.from({ length: count * vectors }, (_, k) =>
-          f.let(initialStart ? v128.load(initialStart, k * 16) : f32x4.all(0)),
+          f.let(initialStart ? v128.load(initialStart, k * 16) : f.all(0)),
         );
         const source = f.let(xStart);
         const target = f.let(traceStart);
@@ -91,8 +91,8 @@ export const leakyTrace: Kernel = {
       forTiles(f, features, Math.floor((dDecay ? 3 : 5) / vectors) || 1, (count) => {
         const each = Array.from({ length: count * vectors }, (_, k) => k);
         const factors = Array.from({ length: count }, (_, k) => f.let(v128.load32Splat(decayStart, k * 4)));
-        const carried = each.map(() => f.let(f32x4.all(0)));
-        const sums = dDecay ? each.map(() => f.let(f32x4.all(0))) : [];
+        const carried = each.map(() => f.let(f.all(0)));
+        const sums = dDecay ? each.map(() => f.let(f.all(0))) : [];
         const source = f.let(gradientStart);
         const target = dxStart && f.let(dxStart);
         const before = traceStart && f.let(traceStart);

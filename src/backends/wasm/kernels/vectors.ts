@@ -72,5 +72,5 @@ export function sumLanesOfFour(f: FunctionBuilder, rows: readonly V128[]): V128 
 /** Values below 1e-30 become 0, so that what decays for long never reaches subnormal numbers, which are slow. */
 export function flush(f: FunctionBuilder, x: V128): V128 {
   const value = f.let(x);
-  return v128.and(value, f32x4.ge(f32x4.abs(value), f32x4.all(1e-30)));
+  return v128.and(value, f32x4.ge(f32x4.abs(value), f.all(1e-30)));
 }
