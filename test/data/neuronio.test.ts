@@ -133,8 +133,11 @@ test('refuses windows that do not fit and labels that are not there', async () =
   const dataset = inMemory([madeUp(0), madeUp(1, 900)]);
   await throws(
     () => randomBatches(dataset, { seed: 0 }),
-    /randomBatches: expected simulations longer than .* = 1000 ms, got 900 ms in made_up_1/,
+    /randomBatches: expected simulations longer than 1000 ms for earliestStartMs 500 and windowMs 500, got 900 ms in made_up_1/,
   );
+  await throws(() => randomBatches(inMemory([madeUp(0, 1000)]), { seed: 0 }), /longer than 1000 ms/);
+  const whole = sequenceBatches(inMemory([madeUp(0, 1000)]), { seed: 0, batch: 1 });
+  assert.equal([(await whole(0)).first, (await whole(1)).first], [true, true]);
   const mixed = inMemory([madeUp(0), madeUp(1, 1500, false)]);
   assert.is(mixed.labels, 'float16');
   await throws(() => sequenceBatches(mixed, { seed: 0, labels: 'exact' }), /expected exact spike times, got float16/);

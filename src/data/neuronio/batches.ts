@@ -120,17 +120,19 @@ async function makeBatch(
   return { inputs: thin(windowEvents(simulations, starts, windowMs)), spikeTarget, somaTarget: soma, places };
 }
 
-function settle(where: string, dataset: NeuronIODataset, options: BatchOptions) {
+/** The options with defaults; every simulation must last at least `room` ms beyond earliestStartMs + windowMs. */
+function settle(where: string, dataset: NeuronIODataset, options: BatchOptions, room: number) {
   const { seed, batch = 8, windowMs = 500, earliestStartMs = 500, labels = dataset.labels, inputDropout = 0 } = options;
   requireNumber(where, 'inputDropout', inputDropout, { minimum: 0, maximum: 0.999 });
   requireInteger(where, 'batch', batch, { minimum: 1 });
   requireInteger(where, 'windowMs', windowMs, { minimum: 1 });
   requireInteger(where, 'earliestStartMs', earliestStartMs, { minimum: 0 });
-  const short = dataset.info.find((info) => info.durationMs <= earliestStartMs + windowMs);
+  const least = earliestStartMs + windowMs + room;
+  const short = dataset.info.find((info) => info.durationMs < least);
   if (short) {
     throw inputError(
       where,
-      `simulations longer than earliestStartMs + windowMs = ${earliestStartMs + windowMs} ms`,
+      `simulations longer than ${least - 1} ms for earliestStartMs ${earliestStartMs} and windowMs ${windowMs}`,
       `${short.durationMs} ms in ${short.file}`,
       'shorten the window',
     );
@@ -156,7 +158,7 @@ function drawWithoutReplacement(stream: Stream, count: number, take: number): nu
  * a window that starts uniformly in [earliestStartMs, duration − windowMs).
  */
 export function randomBatches(dataset: NeuronIODataset, options: BatchOptions): BatchMaker<NeuronIOBatch> {
-  const { seed, batch, windowMs, earliestStartMs, thin, targetsOf } = settle('randomBatches', dataset, options);
+  const { seed, batch, windowMs, earliestStartMs, thin, targetsOf } = settle('randomBatches', dataset, options, 1);
   return async (step) => {
     const stream = new Stream(seed, 'neuronio.batch', step);
     const places = drawWithoutReplacement(stream, dataset.count, batch).map((simulation) => ({
@@ -173,7 +175,7 @@ export function randomBatches(dataset: NeuronIODataset, options: BatchOptions): 
  * continues the one before it, and k = 0 is `first`.
  */
 export function sequenceBatches(dataset: NeuronIODataset, options: BatchOptions): BatchMaker<NeuronIOSequenceBatch> {
-  const { seed, batch, windowMs, earliestStartMs, thin, targetsOf } = settle('sequenceBatches', dataset, options);
+  const { seed, batch, windowMs, earliestStartMs, thin, targetsOf } = settle('sequenceBatches', dataset, options, 0);
   const windows = Math.floor((dataset.durationMs - earliestStartMs) / windowMs);
   return async (step) => {
     requireInteger('sequenceBatches', 'step', step, { minimum: 0 });
