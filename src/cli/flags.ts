@@ -47,6 +47,11 @@ export function negatable(about: string): Flag<boolean> {
   return { about, takes: 'none', negatable: true, read: (_where, [text]) => text !== 'no' };
 }
 
+/** `--licence CC0` */
+export function text(about: string): Flag<string> {
+  return { about, placeholder: 'text', takes: 'one', read: (_where, [given]) => given };
+}
+
 /** `--out runs/first` */
 export function path(about: string, placeholder = 'path'): Flag<string> {
   return { about, placeholder, takes: 'one', read: (where, [text]) => requireText(where, text) };

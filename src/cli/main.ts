@@ -106,7 +106,7 @@ function interruption(output: Output): { signal: AbortSignal; release(): void } 
       process.exit(exitCodes.interrupted);
     }
     asked = performance.now();
-    controller.abort();
+    controller.abort(new DendraError('interrupted', 'interrupted before it was done; nothing was written'));
     output.progress.write('\nstopping; interrupt again to stop at once\n');
   };
   const names = ['SIGINT', 'SIGTERM'] as const;

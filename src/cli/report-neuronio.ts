@@ -97,9 +97,10 @@ function metrics({ summary, selectedStep }: ReportParts, evaluation: NeuronIOEva
   ];
 }
 
-/** Of the recordings with most spikes, the second that holds most of them. */
+/** Of the scored recordings with most spikes, the second that holds most of them. */
 function voltageWindows(traces: readonly NeuronIOTrace[]): VoltageWindow[] {
-  const windows = traces.map((trace) => ({ trace, ...busiestWindow(trace.spikes) }));
+  const scored = traces.filter(({ spikes }) => spikes.reduce((sum, spike) => sum + spike, 0) <= 24);
+  const windows = (scored.length > 0 ? scored : traces).map((trace) => ({ trace, ...busiestWindow(trace.spikes) }));
   return windows
     .sort((a, b) => b.spikes - a.spikes)
     .slice(0, shownWindows)

@@ -16,8 +16,9 @@ export function textTable(rows: readonly (readonly (string | number | null)[])[]
     .join('\n');
 }
 
-/** Four significant digits; a dash for what is undefined. */
+/** Whole numbers as they are, others to four significant digits; a dash for what is undefined. */
 export function numberText(value: number): string {
+  if (Number.isSafeInteger(value)) return String(value);
   return Number.isNaN(value) ? '-' : significant(value);
 }
 

@@ -11,7 +11,7 @@ async function look(backend: Backend) {
   const session = await backend.open();
   try {
     const { threads, simd, adapter, detail } = session.execution;
-    return { name, description, available: true, threads, simd, adapter, detail: detail ?? found.detail };
+    return { name, description, available: true, threads, simd, adapter, executor: detail, detail: found.detail };
   } finally {
     session.dispose();
   }
@@ -32,7 +32,12 @@ export const backendsCommand = command({
     session.dispose();
     const lines = found.map((one) => {
       const state = one.available
-        ? [counted(one.threads as number, 'thread'), `${one.simd} SIMD`, one.adapter, one.detail]
+        ? [
+            counted(one.threads as number, 'thread'),
+            one.simd === 'none' ? 'no SIMD' : `${one.simd} SIMD`,
+            one.adapter,
+            one.executor,
+          ]
             .filter(Boolean)
             .join(', ')
         : `not here: ${one.reason}`;

@@ -1,8 +1,19 @@
 /** @file The table of commands, in the order of the help. One line adds one. */
 import type { AnyCommand } from '../command.js';
 import { backendsCommand } from './backends.js';
+import { convertCommand } from './convert.js';
 import { evalCommand } from './eval.js';
+import { infoCommand } from './info.js';
+import { predictCommand } from './predict.js';
 import { quickstartCommand } from './quickstart.js';
 import { trainNeuronIOCommand } from './train-neuronio.js';
 
-export const commands: readonly AnyCommand[] = [quickstartCommand, trainNeuronIOCommand, evalCommand, backendsCommand];
+export const commands: readonly AnyCommand[] = [
+  quickstartCommand,
+  trainNeuronIOCommand,
+  evalCommand,
+  predictCommand,
+  infoCommand,
+  convertCommand,
+  backendsCommand,
+];
