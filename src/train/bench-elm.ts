@@ -3,7 +3,7 @@
  * rate of NeuronIO (about 14 a millisecond over 1278 inputs), and a forward pass alone. Medians of steps timed one by one.
  */
 import { type BackendChoice, openSession } from '../backends/index.js';
-import { median } from '../base/arrays.js';
+import { type FloatArray, median } from '../base/arrays.js';
 import { requireInteger } from '../base/errors.js';
 import type { Events } from '../base/events.js';
 import { Stream } from '../base/random.js';
@@ -60,6 +60,8 @@ export interface ElmBench {
   trainOnce(): Promise<void>;
   /** One forward pass; the outputs are read back. */
   forwardOnce(): Promise<void>;
+  /** The values of a parameter, by its official name. */
+  read(parameter: string): Promise<FloatArray>;
   dispose(): void;
 }
 
@@ -98,6 +100,7 @@ export async function prepareElmBench(options: BenchElmOptions = {}): Promise<El
       async forwardOnce() {
         await forward.run({ x: batches[step++ % 4].x });
       },
+      read: (parameter) => open.read(parameter),
       dispose: () => open.dispose(),
     };
   } catch (error) {
