@@ -8,25 +8,41 @@
  */
 import { requireInteger } from './errors.js';
 
-const rotations = [13, 15, 26, 6, 17, 29, 16, 24];
-
 /** Threefry-2x32-20: encrypts the counter (c0, c1) under the key (k0, k1) into `out[0], out[1]` (unsigned 32-bit). */
 export function threefry2x32(k0: number, k1: number, c0: number, c1: number, out: Uint32Array): void {
-  const k2 = (k0 ^ k1 ^ 0x1bd11bda) | 0;
+  const k2 = k0 ^ k1 ^ 0x1bd11bda;
   let x0 = (c0 + k0) | 0;
   let x1 = (c1 + k1) | 0;
-  for (let group = 0; group < 5; group++) {
-    const base = (group & 1) << 2;
-    for (let round = 0; round < 4; round++) {
-      const r = rotations[base + round];
+  // Five groups of four rounds, each followed by a key injection: (k1, k2+1), (k2, k0+2), (k0, k1+3), (k1, k2+4), (k2, k0+5).
+  let a = k1;
+  let b = k2;
+  let c = k0;
+  for (let group = 1; group <= 5; group++) {
+    if (group & 1) {
       x0 = (x0 + x1) | 0;
-      x1 = ((x1 << r) | (x1 >>> (32 - r))) ^ x0;
+      x1 = ((x1 << 13) | (x1 >>> 19)) ^ x0;
+      x0 = (x0 + x1) | 0;
+      x1 = ((x1 << 15) | (x1 >>> 17)) ^ x0;
+      x0 = (x0 + x1) | 0;
+      x1 = ((x1 << 26) | (x1 >>> 6)) ^ x0;
+      x0 = (x0 + x1) | 0;
+      x1 = ((x1 << 6) | (x1 >>> 26)) ^ x0;
+    } else {
+      x0 = (x0 + x1) | 0;
+      x1 = ((x1 << 17) | (x1 >>> 15)) ^ x0;
+      x0 = (x0 + x1) | 0;
+      x1 = ((x1 << 29) | (x1 >>> 3)) ^ x0;
+      x0 = (x0 + x1) | 0;
+      x1 = ((x1 << 16) | (x1 >>> 16)) ^ x0;
+      x0 = (x0 + x1) | 0;
+      x1 = ((x1 << 24) | (x1 >>> 8)) ^ x0;
     }
-    // Key injection: (k1,k2+1), (k2,k0+2), (k0,k1+3), (k1,k2+4), (k2,k0+5)
-    const a = group % 3 === 0 ? k1 : group % 3 === 1 ? k2 : k0;
-    const b = group % 3 === 0 ? k2 : group % 3 === 1 ? k0 : k1;
     x0 = (x0 + a) | 0;
-    x1 = (x1 + b + group + 1) | 0;
+    x1 = (x1 + b + group) | 0;
+    const next = c;
+    c = a;
+    a = b;
+    b = next;
   }
   out[0] = x0;
   out[1] = x1;

@@ -2,10 +2,10 @@
  * @file Windows and batches of NeuronIO (docs/elm.md 3.3). A batch is a pure function of (seed, step): any one can be
  * made alone, in any order, by any worker, and is the same.
  */
-import { inputError, requireInteger, requireNumber } from '../../base/errors.js';
+import { inputError, requireInteger } from '../../base/errors.js';
 import type { Events } from '../../base/events.js';
 import { Stream } from '../../base/random.js';
-import { thinEvents } from '../thinning.js';
+import { type Augmentation, augmenter } from './augmentation.js';
 import type { NeuronIODataset } from './dataset.js';
 import {
   type LabelKind,
@@ -49,8 +49,8 @@ export interface BatchOptions {
   earliestStartMs?: number;
   /** Default: the dataset's. */
   labels?: LabelKind;
-  /** Share of the input spikes to leave out at random, against over-fitting; default 0. */
-  inputDropout?: number;
+  /** Changes to the input spikes, against over-fitting; default none. */
+  augmentation?: Augmentation;
 }
 
 /** Makes the batch of a step, 0, 1, …. */
@@ -105,7 +105,7 @@ async function makeBatch(
   places: readonly WindowPlace[],
   windowMs: number,
   targetsOf: (simulation: Simulation) => Targets,
-  thin: (events: Events) => Events,
+  augment: (events: Events) => Events,
 ): Promise<NeuronIOBatch> {
   const simulations = await Promise.all(places.map((place) => dataset.load(place.simulation)));
   const spikeTarget = new Float32Array(places.length * windowMs);
@@ -117,13 +117,17 @@ async function makeBatch(
     soma.set(targets.soma.subarray(startMs, startMs + windowMs), b * windowMs);
   }
   const starts = places.map((place) => place.startMs);
-  return { inputs: thin(windowEvents(simulations, starts, windowMs)), spikeTarget, somaTarget: soma, places };
+  return {
+    inputs: augment(windowEvents(simulations, starts, windowMs)),
+    spikeTarget,
+    somaTarget: soma,
+    places,
+  };
 }
 
 /** The options with defaults; every simulation must last at least `room` ms beyond earliestStartMs + windowMs. */
 function settle(where: string, dataset: NeuronIODataset, options: BatchOptions, room: number) {
-  const { seed, batch = 8, windowMs = 500, earliestStartMs = 500, labels = dataset.labels, inputDropout = 0 } = options;
-  requireNumber(where, 'inputDropout', inputDropout, { minimum: 0, maximum: 0.999 });
+  const { seed, batch = 8, windowMs = 500, earliestStartMs = 500, labels = dataset.labels } = options;
   requireInteger(where, 'batch', batch, { minimum: 1 });
   requireInteger(where, 'windowMs', windowMs, { minimum: 1 });
   requireInteger(where, 'earliestStartMs', earliestStartMs, { minimum: 0 });
@@ -141,9 +145,8 @@ function settle(where: string, dataset: NeuronIODataset, options: BatchOptions, 
     const inexact = dataset.info.find((info) => !info.exactSpikeTimes);
     throw inputError(where, 'exact spike times', `float16 times in ${inexact?.file}`, "use labels 'float16'");
   }
-  const thin = (step: number) => (events: Events) =>
-    thinEvents(events, inputDropout, new Stream(seed, 'neuronio.inputDropout', step));
-  return { seed, batch, windowMs, earliestStartMs, thin, targetsOf: targetCache(labels) };
+  const augment = augmenter(where, seed, options.augmentation);
+  return { seed, batch, windowMs, earliestStartMs, augment, targetsOf: targetCache(labels) };
 }
 
 /** `take` of 0 … count−1, none twice before all have come once. */
@@ -158,14 +161,14 @@ function drawWithoutReplacement(stream: Stream, count: number, take: number): nu
  * a window that starts uniformly in [earliestStartMs, duration − windowMs).
  */
 export function randomBatches(dataset: NeuronIODataset, options: BatchOptions): BatchMaker<NeuronIOBatch> {
-  const { seed, batch, windowMs, earliestStartMs, thin, targetsOf } = settle('randomBatches', dataset, options, 1);
+  const { seed, batch, windowMs, earliestStartMs, augment, targetsOf } = settle('randomBatches', dataset, options, 1);
   return async (step) => {
     const stream = new Stream(seed, 'neuronio.batch', step);
     const places = drawWithoutReplacement(stream, dataset.count, batch).map((simulation) => ({
       simulation,
       startMs: earliestStartMs + stream.integer(dataset.info[simulation].durationMs - windowMs - earliestStartMs),
     }));
-    return makeBatch(dataset, places, windowMs, targetsOf, thin(step));
+    return makeBatch(dataset, places, windowMs, targetsOf, (events) => augment(step, events));
   };
 }
 
@@ -175,7 +178,7 @@ export function randomBatches(dataset: NeuronIODataset, options: BatchOptions): 
  * continues the one before it, and k = 0 is `first`.
  */
 export function sequenceBatches(dataset: NeuronIODataset, options: BatchOptions): BatchMaker<NeuronIOSequenceBatch> {
-  const { seed, batch, windowMs, earliestStartMs, thin, targetsOf } = settle('sequenceBatches', dataset, options, 0);
+  const { seed, batch, windowMs, earliestStartMs, augment, targetsOf } = settle('sequenceBatches', dataset, options, 0);
   const windows = Math.floor((dataset.durationMs - earliestStartMs) / windowMs);
   return async (step) => {
     requireInteger('sequenceBatches', 'step', step, { minimum: 0 });
@@ -184,6 +187,9 @@ export function sequenceBatches(dataset: NeuronIODataset, options: BatchOptions)
     const startMs = earliestStartMs + window * windowMs;
     const drawn = drawWithoutReplacement(stream, dataset.count, batch);
     const places = drawn.map((simulation) => ({ simulation, startMs }));
-    return { ...(await makeBatch(dataset, places, windowMs, targetsOf, thin(step))), first: window === 0 };
+    return {
+      ...(await makeBatch(dataset, places, windowMs, targetsOf, (events) => augment(step, events))),
+      first: window === 0,
+    };
   };
 }

@@ -1,3 +1,4 @@
+export * from './augmentation.js';
 export * from './batches.js';
 export * from './convert.js';
 export * from './dataset.js';

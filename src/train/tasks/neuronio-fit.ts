@@ -4,7 +4,7 @@
  */
 import { type BackendChoice, openSession } from '../../backends/index.js';
 import { describe, inputError, requireInteger, requireNumber, requireOneOf } from '../../base/errors.js';
-import { type LabelKind, type NeuronIODataset, openNeuronIO } from '../../data/index.js';
+import { type Augmentation, type LabelKind, type NeuronIODataset, openNeuronIO } from '../../data/index.js';
 import { ElmNeuron, type ElmOptions, type ElmPresetName, elmPresets } from '../../elm/index.js';
 import type { Execution, SessionOptions } from '../../graph/index.js';
 import { type ByteSource, crc32 } from '../../io/index.js';
@@ -47,8 +47,8 @@ export interface FitNeuronIOOptions extends SessionOptions {
   batch?: number;
   windowMs?: number;
   lossBurnInMs?: number;
-  /** share of the input spikes left out at random while training; default 0 */
-  inputDropout?: number;
+  /** changes to the input spikes while training, against over-fitting; default none */
+  augmentation?: Augmentation;
   /** updates between validations; default the preset's epoch, but at least ten validations a run */
   validEvery?: number;
   /** updates between checkpoints; default `validEvery`. One is also made every minute. */
@@ -114,7 +114,7 @@ export async function fitNeuronIO(given: FitNeuronIOOptions): Promise<FitResult>
   const trainData = await dataset('data', options.data);
   const valid = options.valid === undefined ? undefined : await dataset('valid', options.valid);
   const settled = settle(options, trainData, valid);
-  const { seed, preset, plan, batch, windowMs, lossBurnInMs, labels, inputDropout } = settled;
+  const { seed, preset, plan, batch, windowMs, lossBurnInMs, labels, augmentation } = settled;
   const neuron = ElmNeuron.create({ ...elmPresets[preset], ...options.model } as ElmOptions, seed);
   const decisive = {
     task: 'neuronio',
@@ -125,7 +125,7 @@ export async function fitNeuronIO(given: FitNeuronIOOptions): Promise<FitResult>
     batch,
     windowMs,
     lossBurnInMs,
-    inputDropout,
+    augmentation,
     labels: labels ?? trainData.labels,
     data: identity(trainData),
     valid: valid ? identity(valid) : null,
@@ -140,7 +140,7 @@ export async function fitNeuronIO(given: FitNeuronIOOptions): Promise<FitResult>
     windowMs,
     lossBurnInMs,
     labels,
-    inputDropout,
+    augmentation,
   });
 
   const { precision, threads, simd } = options;
@@ -253,8 +253,8 @@ function settle(options: FitNeuronIOOptions, data: NeuronIODataset, valid: Neuro
   if (options.labels === 'exact' && inexact) {
     throw inputError(where, 'exact spike times in all data', 'float16 ones', "use labels 'float16'");
   }
-  const { batch, windowMs, lossBurnInMs, inputDropout = 0 } = settled;
-  return { preset, seed, plan, batch, windowMs, lossBurnInMs, inputDropout, labels: options.labels };
+  const { batch, windowMs, lossBurnInMs, augmentation = {} } = settled;
+  return { preset, seed, plan, batch, windowMs, lossBurnInMs, augmentation, labels: options.labels };
 }
 
 /** Refuses to go on with a run under other settings; names the first that differs. */
@@ -290,7 +290,7 @@ function modelNotes(
   execution: Execution,
   valid: NeuronIOResult | undefined,
 ) {
-  const { task, preset, seed, training, batch, windowMs, lossBurnInMs, inputDropout, labels, data } = decisive;
+  const { task, preset, seed, training, batch, windowMs, lossBurnInMs, augmentation, labels, data } = decisive;
   return {
     training: {
       task,
@@ -300,7 +300,7 @@ function modelNotes(
       batch,
       windowMs,
       lossBurnInMs,
-      inputDropout,
+      augmentation,
       labels,
       selectedStep: result.selectedStep,
       seconds: Math.round(result.seconds),

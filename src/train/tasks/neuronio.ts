@@ -3,7 +3,7 @@
  * by the official evaluation, selected by the validation soma RMSE as the authors do.
  */
 import { inputError, requireInteger } from '../../base/errors.js';
-import { type LabelKind, type NeuronIODataset, randomBatches } from '../../data/index.js';
+import { type Augmentation, type LabelKind, type NeuronIODataset, randomBatches } from '../../data/index.js';
 import { type ElmNeuron, parameterVariables, traceElm } from '../../elm/index.js';
 import { apply, compile, type Feeds, input, type Session, type Tensor } from '../../graph/index.js';
 import { slice } from '../../ops/index.js';
@@ -28,16 +28,15 @@ export interface NeuronIOTaskOptions {
   /** ms at the start of every window that the loss leaves out */
   readonly lossBurnInMs: number;
   readonly labels?: LabelKind;
-  /** share of the input spikes left out at random while training */
-  readonly inputDropout?: number;
+  readonly augmentation?: Augmentation;
 }
 
 /** The task for the training loop. Errors: a neuron of other widths than NeuronIO's, windows that do not fit. */
 export function neuronIOTask(options: NeuronIOTaskOptions): TrainingTask {
-  const { neuron, train, valid, seed, batch, windowMs, lossBurnInMs, labels, inputDropout } = options;
+  const { neuron, train, valid, seed, batch, windowMs, lossBurnInMs, labels, augmentation } = options;
   requireNeuronIOWidths('neuronIOTask', neuron);
   requireInteger('neuronIOTask', 'lossBurnInMs', lossBurnInMs, { minimum: 0, maximum: windowMs - 1 });
-  const make = randomBatches(train, { seed, batch, windowMs, labels, inputDropout });
+  const make = randomBatches(train, { seed, batch, windowMs, labels, augmentation });
   const trainable = new Set(neuron.trainable);
   return {
     name: 'neuronio',
