@@ -16,4 +16,5 @@ export * from './shard.js';
 export * from './shard-sample.js';
 export * from './swc.js';
 export * from './torch.js';
+export * from './wav.js';
 export * from './zip.js';

@@ -1,0 +1,206 @@
+/**
+ * @file Discrete Fourier transforms: in place for powers of two, and of any length by Bluestein's chirps. Complex numbers
+ * as two arrays, re and im.
+ *
+ * The forward transform leaves its result in bit-reversed order and the inverse takes it so (decimation in frequency, then
+ * in time, four elements at a time), so that convolutions never reorder anything.
+ */
+import { requireInteger } from '../base/errors.js';
+
+interface Pass {
+  /** Length of the blocks it works on. */
+  readonly size: number;
+  /** W^j, W^2j, W^3j for j = 0 … size/4 − 1, W = exp(−2πi/size) */
+  readonly twiddles: Float64Array;
+}
+
+export class PowerOfTwoFft {
+  readonly size: number;
+  /** Where the forward transform leaves coefficient k. */
+  readonly position: Int32Array;
+  readonly #passes: Pass[] = [];
+  readonly #odd: boolean;
+
+  constructor(size: number) {
+    requireInteger('PowerOfTwoFft', 'size', size, { minimum: 2, maximum: 2 ** 28 });
+    const bits = Math.round(Math.log2(size));
+    if (2 ** bits !== size) throw new RangeError(`PowerOfTwoFft: expected a power of two, got ${size}`);
+    this.size = size;
+    this.#odd = bits % 2 === 1;
+    for (let block = size; block >= 4; block /= 4) this.#passes.push(makePass(block));
+    this.position = new Int32Array(size);
+    for (let k = 1; k < size; k++) this.position[k] = (this.position[k >> 1] >> 1) | (k & 1 ? size >> 1 : 0);
+  }
+
+  /** Σ x[n] exp(−2πi kn/size), coefficient k at `position[k]`. */
+  forward(re: Float64Array, im: Float64Array): void {
+    for (const { size, twiddles } of this.#passes) forwardPass(re, im, this.size, size, twiddles);
+    if (this.#odd) pairs(re, im, this.size);
+  }
+
+  /** Σ X[k] exp(2πi kn/size), not divided by size; X[k] at `position[k]`. */
+  inverse(re: Float64Array, im: Float64Array): void {
+    if (this.#odd) pairs(re, im, this.size);
+    for (let i = this.#passes.length - 1; i >= 0; i--) {
+      inversePass(re, im, this.size, this.#passes[i].size, this.#passes[i].twiddles);
+    }
+  }
+}
+
+function makePass(size: number): Pass {
+  const quarter = size / 4;
+  const twiddles = new Float64Array(6 * quarter);
+  for (let j = 0; j < quarter; j++) {
+    for (let power = 1; power <= 3; power++) {
+      const angle = (-2 * Math.PI * j * power) / size;
+      twiddles[6 * j + 2 * (power - 1)] = Math.cos(angle);
+      twiddles[6 * j + 2 * (power - 1) + 1] = Math.sin(angle);
+    }
+  }
+  return { size, twiddles };
+}
+
+function forwardPass(re: Float64Array, im: Float64Array, total: number, size: number, w: Float64Array): void {
+  const quarter = size >> 2;
+  for (let start = 0; start < total; start += size) {
+    for (let j = 0, at = 0; j < quarter; j++, at += 6) {
+      const i0 = start + j;
+      const i1 = i0 + quarter;
+      const i2 = i1 + quarter;
+      const i3 = i2 + quarter;
+      const sumRe = re[i0] + re[i2];
+      const sumIm = im[i0] + im[i2];
+      const otherRe = re[i1] + re[i3];
+      const otherIm = im[i1] + im[i3];
+      const differenceRe = re[i0] - re[i2];
+      const differenceIm = im[i0] - im[i2];
+      // −i times the difference of the others
+      const turnedRe = im[i1] - im[i3];
+      const turnedIm = re[i3] - re[i1];
+      re[i0] = sumRe + otherRe;
+      im[i0] = sumIm + otherIm;
+      const aRe = sumRe - otherRe;
+      const aIm = sumIm - otherIm;
+      re[i1] = aRe * w[at + 2] - aIm * w[at + 3];
+      im[i1] = aRe * w[at + 3] + aIm * w[at + 2];
+      const bRe = differenceRe + turnedRe;
+      const bIm = differenceIm + turnedIm;
+      re[i2] = bRe * w[at] - bIm * w[at + 1];
+      im[i2] = bRe * w[at + 1] + bIm * w[at];
+      const cRe = differenceRe - turnedRe;
+      const cIm = differenceIm - turnedIm;
+      re[i3] = cRe * w[at + 4] - cIm * w[at + 5];
+      im[i3] = cRe * w[at + 5] + cIm * w[at + 4];
+    }
+  }
+}
+
+function inversePass(re: Float64Array, im: Float64Array, total: number, size: number, w: Float64Array): void {
+  const quarter = size >> 2;
+  for (let start = 0; start < total; start += size) {
+    for (let j = 0, at = 0; j < quarter; j++, at += 6) {
+      const i0 = start + j;
+      const i1 = i0 + quarter;
+      const i2 = i1 + quarter;
+      const i3 = i2 + quarter;
+      const aRe = re[i1] * w[at + 2] + im[i1] * w[at + 3];
+      const aIm = im[i1] * w[at + 2] - re[i1] * w[at + 3];
+      const bRe = re[i2] * w[at] + im[i2] * w[at + 1];
+      const bIm = im[i2] * w[at] - re[i2] * w[at + 1];
+      const cRe = re[i3] * w[at + 4] + im[i3] * w[at + 5];
+      const cIm = im[i3] * w[at + 4] - re[i3] * w[at + 5];
+      const sumRe = re[i0] + aRe;
+      const sumIm = im[i0] + aIm;
+      const differenceRe = re[i0] - aRe;
+      const differenceIm = im[i0] - aIm;
+      const bothRe = bRe + cRe;
+      const bothIm = bIm + cIm;
+      // i times (b − c)
+      const turnedRe = cIm - bIm;
+      const turnedIm = bRe - cRe;
+      re[i0] = sumRe + bothRe;
+      im[i0] = sumIm + bothIm;
+      re[i2] = sumRe - bothRe;
+      im[i2] = sumIm - bothIm;
+      re[i1] = differenceRe + turnedRe;
+      im[i1] = differenceIm + turnedIm;
+      re[i3] = differenceRe - turnedRe;
+      im[i3] = differenceIm - turnedIm;
+    }
+  }
+}
+
+/** Sums and differences of neighbours: the pass of size two, its own inverse up to a factor. */
+function pairs(re: Float64Array, im: Float64Array, total: number): void {
+  for (let i = 0; i < total; i += 2) {
+    const [aRe, aIm, bRe, bIm] = [re[i], im[i], re[i + 1], im[i + 1]];
+    re[i] = aRe + bRe;
+    im[i] = aIm + bIm;
+    re[i + 1] = aRe - bRe;
+    im[i + 1] = aIm - bIm;
+  }
+}
+
+/** Σ X[k] exp(2πi kn/size) for any size: kn = (k² + n² − (n − k)²)/2 makes it a convolution with a chirp. */
+export class AnyLengthFft {
+  readonly size: number;
+  readonly #fft: PowerOfTwoFft;
+  /** exp(iπ k²/size) */
+  readonly #chirpRe: Float64Array;
+  readonly #chirpIm: Float64Array;
+  /** The transformed conjugate chirp, divided by the length of the convolution. */
+  readonly #kernelRe: Float64Array;
+  readonly #kernelIm: Float64Array;
+  readonly #re: Float64Array;
+  readonly #im: Float64Array;
+
+  constructor(size: number) {
+    requireInteger('AnyLengthFft', 'size', size, { minimum: 1, maximum: 2 ** 26 });
+    this.size = size;
+    this.#chirpRe = new Float64Array(size);
+    this.#chirpIm = new Float64Array(size);
+    for (let k = 0; k < size; k++) {
+      // k² < 2⁵³, so the remainder is exact; the angle stays below 2π.
+      const angle = (Math.PI * ((k * k) % (2 * size))) / size;
+      this.#chirpRe[k] = Math.cos(angle);
+      this.#chirpIm[k] = Math.sin(angle);
+    }
+    const length = 2 ** Math.max(1, Math.ceil(Math.log2(2 * size - 1)));
+    this.#fft = new PowerOfTwoFft(length);
+    this.#re = new Float64Array(length);
+    this.#im = new Float64Array(length);
+    this.#kernelRe = new Float64Array(length);
+    this.#kernelIm = new Float64Array(length);
+    for (let k = 0; k < size; k++) {
+      for (const at of k === 0 ? [0] : [k, length - k]) {
+        this.#kernelRe[at] = this.#chirpRe[k] / length;
+        this.#kernelIm[at] = -this.#chirpIm[k] / length;
+      }
+    }
+    this.#fft.forward(this.#kernelRe, this.#kernelIm);
+  }
+
+  /** In place, natural order both ways, not divided by size. */
+  inverse(re: Float64Array, im: Float64Array): void {
+    const { size } = this;
+    const [a, b, kernelRe, kernelIm] = [this.#re, this.#im, this.#kernelRe, this.#kernelIm];
+    const [chirpRe, chirpIm] = [this.#chirpRe, this.#chirpIm];
+    a.fill(0, size);
+    b.fill(0, size);
+    for (let k = 0; k < size; k++) {
+      a[k] = re[k] * chirpRe[k] - im[k] * chirpIm[k];
+      b[k] = re[k] * chirpIm[k] + im[k] * chirpRe[k];
+    }
+    this.#fft.forward(a, b);
+    for (let i = 0; i < a.length; i++) {
+      const product = a[i] * kernelRe[i] - b[i] * kernelIm[i];
+      b[i] = a[i] * kernelIm[i] + b[i] * kernelRe[i];
+      a[i] = product;
+    }
+    this.#fft.inverse(a, b);
+    for (let n = 0; n < size; n++) {
+      re[n] = a[n] * chirpRe[n] - b[n] * chirpIm[n];
+      im[n] = a[n] * chirpIm[n] + b[n] * chirpRe[n];
+    }
+  }
+}
