@@ -1,6 +1,7 @@
 /** @file The table of commands, in the order of the help. One line adds one. */
 import type { AnyCommand } from '../command.js';
 import { backendsCommand } from './backends.js';
+import { benchElmCommand } from './bench-elm.js';
 import { convertCommand } from './convert.js';
 import { evalCommand } from './eval.js';
 import { infoCommand } from './info.js';
@@ -16,4 +17,5 @@ export const commands: readonly AnyCommand[] = [
   infoCommand,
   convertCommand,
   backendsCommand,
+  benchElmCommand,
 ];
