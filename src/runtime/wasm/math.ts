@@ -189,3 +189,35 @@ export function expm1_64(f: FunctionBuilder, x: V128): V128 {
   const inner = f.let(f.madd64(grown, power, f64x2.sub(power, all64(f, 1))));
   return f.let(v128.bitselect(all64(f, Number.POSITIVE_INFINITY), inner, f64x2.gt(argument, all64(f, 709))));
 }
+
+/** 2/(2k + 1) for k = 1 … 11: (2 atanh(√z)/√z − 2)/z, whose next term is below 2⁻⁵⁶ for z ≤ 0.0295. */
+const logCoefficients64 = Array.from({ length: 11 }, (_, i) => 2 / (2 * i + 3));
+/** 2⁵² as a float64: its low bits hold a whole number. */
+const whole64 = v128OfWords(0, 0x43300000);
+
+/** log x of two float64 for normal x above 0; NaN below, −∞ at 0. */
+export function log64(f: FunctionBuilder, x: V128): V128 {
+  const argument = f.let(x);
+  // Adding the distance from √½ to 1 (in the high word) moves the mantissa's break to √½.
+  const shifted = f.let(i64x2.add(argument, v128OfWords(0, 0x3ff00000 - 0x3fe6a09e)));
+  const biased = v128.or(i64x2.shrU(shifted, 52), whole64);
+  const exponent = f.let(f64x2.sub(biased, f64x2.all(2 ** 52 + 1023)));
+  const mantissa = i64x2.add(v128.and(shifted, v128OfWords(-1, 0x000fffff)), v128OfWords(0, 0x3fe6a09e));
+  const m1 = f.let(f64x2.sub(mantissa, f64x2.all(1)));
+  const s = f.let(f64x2.div(m1, f64x2.add(m1, f64x2.all(2))));
+  const z = f.let(f64x2.mul(s, s));
+  const sum = logCoefficients64.reduceRight<V128 | undefined>(
+    (inner, c) => (inner ? f.let(f.madd64(inner, z, f64x2.all(c))) : f64x2.all(c)),
+    undefined,
+  )!;
+  const correction = f.let(f64x2.mul(s, f64x2.sub(m1, f64x2.mul(z, sum))));
+  const low = f64x2.sub(f64x2.mul(exponent, f64x2.all(ln2Low64)), correction);
+  const value = f64x2.add(f.madd64(exponent, f64x2.all(ln2High64), low), m1);
+  const positive = f64x2.gt(argument, f64x2.all(0));
+  const outside = v128.bitselect(
+    f64x2.all(Number.NEGATIVE_INFINITY),
+    f64x2.all(Number.NaN),
+    f64x2.eq(argument, f64x2.all(0)),
+  );
+  return f.let(v128.bitselect(f.let(value), outside, positive));
+}

@@ -73,6 +73,7 @@ const cases: Case[] = [
     bound: 1.5,
   },
   { name: 'exp64', emit: math.exp64, exact: Math.exp, range: [-706, 709.7], bound: 1.1, double: true },
+  { name: 'log64', emit: math.log64, exact: Math.log, range: [1e-9, 1e9], bound: 1.3, double: true },
   { name: 'expm1_64', emit: math.expm1_64, exact: Math.expm1, range: [-40, 708], bound: 1.3, double: true },
 ];
 

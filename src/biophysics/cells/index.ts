@@ -1,0 +1,3 @@
+export * from './hay.js';
+export * from './simple.js';
+export * from './stylised.js';
