@@ -7,7 +7,7 @@ import type { Call, Outcome } from './command.js';
 import { counter } from './counter.js';
 import { scoresText } from './neuronio-scores.js';
 import { writeNeuronIOReport } from './report-neuronio.js';
-import type { RunPlace } from './run-folder.js';
+import { type RunPlace, release } from './run-folder.js';
 import { counted } from './text.js';
 
 type Surroundings = Pick<Call, 'signal' | 'progress' | 'note'>;
@@ -23,6 +23,7 @@ export async function fitAndReport(
   try {
     return await fitThenReport(options, place, around);
   } catch (error) {
+    await release(place);
     if (!(error instanceof DendraError) || error.code !== 'interrupted') throw error;
     const [what] = error.message.split(';');
     const advice = `go on with dendra train neuronio --resume ${place.path}`;

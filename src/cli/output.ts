@@ -35,7 +35,8 @@ export function processOutput(): Output {
       },
       isTTY: stderr.isTTY,
       get columns() {
-        return stderr.columns;
+        // A terminal of unknown width says 0.
+        return stderr.columns || undefined;
       },
     },
     async finish() {

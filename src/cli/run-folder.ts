@@ -1,5 +1,5 @@
 /** @file The folder of a run: a free name for a new one, what a path holds already, which run is meant by --resume. */
-import { mkdir, readdir, realpath } from 'node:fs/promises';
+import { mkdir, readdir, realpath, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { inputError } from '../base/errors.js';
 import { diskFolder, RunRecord } from '../train/index.js';
@@ -8,6 +8,8 @@ import { usageError } from './parse.js';
 export interface RunPlace {
   readonly path: string;
   readonly resume: boolean;
+  /** the folder was made to take its name, and is to go where nothing comes of it */
+  readonly claimed?: boolean;
   /** the run that is there, where one is resumed */
   readonly earlier?: RunRecord;
 }
@@ -19,7 +21,7 @@ export async function runPlace(
   name: string,
 ): Promise<RunPlace> {
   if (resume === undefined) {
-    if (out === undefined) return { path: await freeFolder('runs', name), resume: false };
+    if (out === undefined) return { path: await freeFolder('runs', name), resume: false, claimed: true };
     await requireEmpty(out);
     return { path: out, resume: false };
   }
@@ -61,6 +63,11 @@ async function requireEmpty(path: string): Promise<void> {
       'name another',
     );
   }
+}
+
+/** Gives back a folder that was claimed for a run that never began. */
+export async function release({ path, claimed }: RunPlace): Promise<void> {
+  if (claimed && (await readdir(path)).length === 0) await rmdir(path);
 }
 
 /** `runs/<name>-1`, or the first number that is free; the folder is made, so that no one else takes it. */
