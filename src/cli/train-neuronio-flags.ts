@@ -1,5 +1,6 @@
 /** @file The flags of `dendra train neuronio`, and the options of `fitNeuronIO` that they make. */
 import { DendraError, inputError } from '../base/errors.js';
+import type { Augmentation } from '../data/index.js';
 import { type ElmOptions, type ElmPresetName, elmPresets } from '../elm/index.js';
 import { type Averaging, type FitNeuronIOOptions, neuronIOTraining, scheduleNames } from '../train/index.js';
 import {
@@ -65,6 +66,11 @@ export const trainFlags = {
     schedule: choice('of the learning rate; preset cosine', scheduleNames),
     warmup: whole('updates over which warmup-cosine rises; default a twentieth of the steps', { minimum: 0 }),
     clip: real('largest norm of the gradient, 0 for any; preset 0, jax2026 1', { minimum: 0 }),
+    inputDropout: real('share of the input spikes left out while training; default 0', { minimum: 0, maximum: 0.999 }),
+    segmentJitter: real('spread of a random shift of input spikes to nearby segments; default 0', {
+      minimum: 0,
+      maximum: 639,
+    }),
     average,
     validEvery: whole('updates between validations; default ten in a run, at least one an epoch', { minimum: 1 }),
     seed: whole('decides every random draw; default 0', { minimum: 0 }),
@@ -85,6 +91,7 @@ export interface EarlierSettings {
   readonly steps?: number;
   readonly windowMs?: number;
   readonly model?: Partial<ElmOptions>;
+  readonly augmentation?: Augmentation;
 }
 
 /** What the flags ask of `fitNeuronIO`, apart from the run's folder. What was not given stays undefined. */
@@ -121,6 +128,7 @@ export function fitOptions(flags: TrainValues, earlier: EarlierSettings = {}): F
     batch: flags.batch,
     windowMs: flags.window,
     lossBurnInMs: flags.burnIn,
+    augmentation: augmentation(flags, earlier.augmentation),
     validEvery: flags.validEvery,
     labels: flags.labels,
     seed: flags.seed,
@@ -133,6 +141,18 @@ export function fitOptions(flags: TrainValues, earlier: EarlierSettings = {}): F
 function averaging(kind: 'late' | number | undefined, steps: number): Averaging | undefined {
   if (kind === undefined) return undefined;
   return kind === 'late' ? { kind, from: Math.floor(steps / 2) } : { kind: 'ema', decay: kind };
+}
+
+function augmentation(
+  { inputDropout, segmentJitter }: TrainValues,
+  earlier: Augmentation = {},
+): Augmentation | undefined {
+  if (inputDropout === undefined && segmentJitter === undefined) return undefined;
+  return {
+    ...earlier,
+    ...(inputDropout !== undefined && { inputDropout }),
+    ...(segmentJitter !== undefined && { segmentJitter }),
+  };
 }
 
 /** Changes to the preset's neuron; undefined where there are none, so that a resumed run keeps its own. */

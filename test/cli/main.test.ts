@@ -80,11 +80,10 @@ const errors: [string, string[], string, number, RegExp][] = [
 ];
 for (const [what, args, code, exit, message] of errors) {
   test(`${what}: exit ${exit}, as text and as JSON`, async () => {
-    const plain = await dendra(args);
+    const [plain, json] = await Promise.all([dendra(args), dendra([...args, '--json'])]);
     assert.is(plain.code, exit, plain.stderr);
     assert.is(plain.stdout, '');
     assert.not.match(plain.stderr, /\n\s+at /);
-    const json = await dendra([...args, '--json']);
     assert.is(json.code, exit);
     const { error } = jsonOf(json);
     assert.is(error.code, code);

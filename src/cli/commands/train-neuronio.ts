@@ -31,11 +31,12 @@ export const trainNeuronIOCommand = command({
 
 /** What the settled configuration of a run says of the flags. */
 function earlierSettings(config: Readonly<Record<string, unknown>>): EarlierSettings {
-  const { preset, windowMs, training, options } = config as {
+  const { preset, windowMs, training, options, augmentation } = config as {
     preset?: EarlierSettings['preset'];
     windowMs?: number;
     training?: { steps?: number };
+    augmentation?: EarlierSettings['augmentation'];
     options?: { model?: EarlierSettings['model'] };
   };
-  return { preset, windowMs, steps: training?.steps, model: options?.model };
+  return { preset, windowMs, steps: training?.steps, model: options?.model, augmentation };
 }
