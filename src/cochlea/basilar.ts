@@ -169,12 +169,36 @@ export class BlockMembrane {
     const position = this.#back.position;
     // V from sound to membrane runs ahead of the sound; its conjugate runs behind.
     const sign = this.#causal ? -1 : 1;
-    const add = (x: Float64Array, channel: number, second: boolean) => {
-      const v = this.#responses[channel];
-      for (let k = 1; 2 * k <= v.length; k++) {
-        const [vRe, vIm] = [v[2 * k - 2], sign * v[2 * k - 1]];
-        const [xRe, xIm] = [x[2 * k], x[2 * k + 1]];
-        addBin(re, im, position[k], position[half - k], xRe * vRe - xIm * vIm, xRe * vIm + xIm * vRe, second);
+    const none = new Float32Array(0);
+    // The packed spectrum of both channels, as addBin makes it, but every place written once.
+    const pack = (x: Float64Array, a: Float32Array, b: Float32Array) => {
+      const most = Math.max(a.length, b.length) / 2;
+      for (let k = 1; k <= most; k++) {
+        const at = 2 * k - 2;
+        const xRe = x[2 * k];
+        const xIm = x[2 * k + 1];
+        const aRe = at < a.length ? a[at] : 0;
+        const aIm = at < a.length ? sign * a[at + 1] : 0;
+        const bRe = at < b.length ? b[at] : 0;
+        const bIm = at < b.length ? sign * b[at + 1] : 0;
+        const firstRe = xRe * aRe - xIm * aIm;
+        const firstIm = xRe * aIm + xIm * aRe;
+        const secondRe = xRe * bRe - xIm * bIm;
+        const secondIm = xRe * bIm + xIm * bRe;
+        const here = position[k];
+        const mirror = position[half - k];
+        // At the middle both places are one.
+        if (here === mirror) {
+          re[here] = 2 * firstRe;
+          im[here] = 2 * secondRe;
+          continue;
+        }
+        // From the middle on, a place has something from before.
+        const free = 2 * k < half;
+        re[here] = (free ? 0 : re[here]) + firstRe - secondIm;
+        im[here] = (free ? 0 : im[here]) + firstIm + secondRe;
+        re[mirror] = (free ? 0 : re[mirror]) + firstRe + secondIm;
+        im[mirror] = (free ? 0 : im[mirror]) - firstIm + secondRe;
       }
     };
     return {
@@ -183,8 +207,7 @@ export class BlockMembrane {
         for (let block = 0; block < blocks; block++) {
           re.fill(0);
           im.fill(0);
-          add(spectra[block], channel, false);
-          if (other >= 0) add(spectra[block], other, true);
+          pack(spectra[block], this.#responses[channel], other >= 0 ? this.#responses[other] : none);
           this.#back.inverse(re, im);
           // 2/size for the analytic signal, and a half for the two places of every bin
           const scale = 1 / size;

@@ -7,6 +7,9 @@
  */
 import { requireInteger } from '../base/errors.js';
 
+/** Passes over blocks up to this length go through the array piece by piece: a piece stays in the nearest cache. */
+const chunk = 1024;
+
 interface Pass {
   /** Length of the blocks it works on. */
   readonly size: number;
@@ -27,23 +30,37 @@ export class PowerOfTwoFft {
     if (2 ** bits !== size) throw new RangeError(`PowerOfTwoFft: expected a power of two, got ${size}`);
     this.size = size;
     this.#odd = bits % 2 === 1;
-    for (let block = size; block >= 4; block /= 4) this.#passes.push(makePass(block));
+    for (let block = size; block >= 8; block /= 4) this.#passes.push(makePass(block));
     this.position = new Int32Array(size);
     for (let k = 1; k < size; k++) this.position[k] = (this.position[k >> 1] >> 1) | (k & 1 ? size >> 1 : 0);
   }
 
   /** Σ x[n] exp(−2πi kn/size), coefficient k at `position[k]`. */
   forward(re: Float64Array, im: Float64Array): void {
-    for (const { size, twiddles } of this.#passes) forwardPass(re, im, this.size, size, twiddles);
-    if (this.#odd) pairs(re, im, this.size);
+    const passes = this.#passes;
+    const small = passes.findIndex(({ size }) => size <= chunk);
+    const large = small < 0 ? passes.length : small;
+    for (let i = 0; i < large; i++) forwardPass(re, im, 0, this.size, passes[i]);
+    const piece = Math.min(chunk, this.size);
+    for (let from = 0; from < this.size; from += piece) {
+      for (let i = large; i < passes.length; i++) forwardPass(re, im, from, from + piece, passes[i]);
+      if (this.#odd) pairs(re, im, from, from + piece);
+      else quads(re, im, from, from + piece, 1);
+    }
   }
 
   /** Σ X[k] exp(2πi kn/size), not divided by size; X[k] at `position[k]`. */
   inverse(re: Float64Array, im: Float64Array): void {
-    if (this.#odd) pairs(re, im, this.size);
-    for (let i = this.#passes.length - 1; i >= 0; i--) {
-      inversePass(re, im, this.size, this.#passes[i].size, this.#passes[i].twiddles);
+    const passes = this.#passes;
+    const small = passes.findIndex(({ size }) => size <= chunk);
+    const large = small < 0 ? passes.length : small;
+    const piece = Math.min(chunk, this.size);
+    for (let from = 0; from < this.size; from += piece) {
+      if (this.#odd) pairs(re, im, from, from + piece);
+      else quads(re, im, from, from + piece, -1);
+      for (let i = passes.length - 1; i >= large; i--) inversePass(re, im, from, from + piece, passes[i]);
     }
+    for (let i = large - 1; i >= 0; i--) inversePass(re, im, 0, this.size, passes[i]);
   }
 }
 
@@ -60,9 +77,9 @@ function makePass(size: number): Pass {
   return { size, twiddles };
 }
 
-function forwardPass(re: Float64Array, im: Float64Array, total: number, size: number, w: Float64Array): void {
+function forwardPass(re: Float64Array, im: Float64Array, from: number, to: number, { size, twiddles: w }: Pass): void {
   const quarter = size >> 2;
-  for (let start = 0; start < total; start += size) {
+  for (let start = from; start < to; start += size) {
     for (let j = 0, at = 0; j < quarter; j++, at += 6) {
       const i0 = start + j;
       const i1 = i0 + quarter;
@@ -95,24 +112,38 @@ function forwardPass(re: Float64Array, im: Float64Array, total: number, size: nu
   }
 }
 
-function inversePass(re: Float64Array, im: Float64Array, total: number, size: number, w: Float64Array): void {
+function inversePass(re: Float64Array, im: Float64Array, from: number, to: number, { size, twiddles: w }: Pass): void {
   const quarter = size >> 2;
-  for (let start = 0; start < total; start += size) {
+  for (let start = from; start < to; start += size) {
     for (let j = 0, at = 0; j < quarter; j++, at += 6) {
       const i0 = start + j;
       const i1 = i0 + quarter;
       const i2 = i1 + quarter;
       const i3 = i2 + quarter;
-      const aRe = re[i1] * w[at + 2] + im[i1] * w[at + 3];
-      const aIm = im[i1] * w[at + 2] - re[i1] * w[at + 3];
-      const bRe = re[i2] * w[at] + im[i2] * w[at + 1];
-      const bIm = im[i2] * w[at] - re[i2] * w[at + 1];
-      const cRe = re[i3] * w[at + 4] + im[i3] * w[at + 5];
-      const cIm = im[i3] * w[at + 4] - re[i3] * w[at + 5];
-      const sumRe = re[i0] + aRe;
-      const sumIm = im[i0] + aIm;
-      const differenceRe = re[i0] - aRe;
-      const differenceIm = im[i0] - aIm;
+      const x0Re = re[i0];
+      const x0Im = im[i0];
+      const x1Re = re[i1];
+      const x1Im = im[i1];
+      const x2Re = re[i2];
+      const x2Im = im[i2];
+      const x3Re = re[i3];
+      const x3Im = im[i3];
+      const w1Re = w[at];
+      const w1Im = w[at + 1];
+      const w2Re = w[at + 2];
+      const w2Im = w[at + 3];
+      const w3Re = w[at + 4];
+      const w3Im = w[at + 5];
+      const aRe = x1Re * w2Re + x1Im * w2Im;
+      const aIm = x1Im * w2Re - x1Re * w2Im;
+      const bRe = x2Re * w1Re + x2Im * w1Im;
+      const bIm = x2Im * w1Re - x2Re * w1Im;
+      const cRe = x3Re * w3Re + x3Im * w3Im;
+      const cIm = x3Im * w3Re - x3Re * w3Im;
+      const sumRe = x0Re + aRe;
+      const sumIm = x0Im + aIm;
+      const differenceRe = x0Re - aRe;
+      const differenceIm = x0Im - aIm;
       const bothRe = bRe + cRe;
       const bothIm = bIm + cIm;
       // i times (b − c)
@@ -130,9 +161,36 @@ function inversePass(re: Float64Array, im: Float64Array, total: number, size: nu
   }
 }
 
+/**
+ * The pass of size four, whose twiddles are all one: forward with `sign` 1 it takes natural and gives bit-reversed order,
+ * inverse with −1 the other way round.
+ */
+function quads(re: Float64Array, im: Float64Array, from: number, to: number, sign: 1 | -1): void {
+  const [second, third] = sign === 1 ? [1, 2] : [2, 1];
+  for (let i = from; i < to; i += 4) {
+    const sumRe = re[i] + re[i + third];
+    const sumIm = im[i] + im[i + third];
+    const differenceRe = re[i] - re[i + third];
+    const differenceIm = im[i] - im[i + third];
+    const otherRe = re[i + second] + re[i + 3];
+    const otherIm = im[i + second] + im[i + 3];
+    // ∓i times the difference of the others
+    const turnedRe = sign * (im[i + second] - im[i + 3]);
+    const turnedIm = sign * (re[i + 3] - re[i + second]);
+    re[i] = sumRe + otherRe;
+    im[i] = sumIm + otherIm;
+    re[i + third] = differenceRe + turnedRe;
+    im[i + third] = differenceIm + turnedIm;
+    re[i + second] = sumRe - otherRe;
+    im[i + second] = sumIm - otherIm;
+    re[i + 3] = differenceRe - turnedRe;
+    im[i + 3] = differenceIm - turnedIm;
+  }
+}
+
 /** Sums and differences of neighbours: the pass of size two, its own inverse up to a factor. */
-function pairs(re: Float64Array, im: Float64Array, total: number): void {
-  for (let i = 0; i < total; i += 2) {
+function pairs(re: Float64Array, im: Float64Array, from: number, to: number): void {
+  for (let i = from; i < to; i += 2) {
     const [aRe, aIm, bRe, bIm] = [re[i], im[i], re[i + 1], im[i + 1]];
     re[i] = aRe + bRe;
     im[i] = aIm + bIm;

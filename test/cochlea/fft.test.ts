@@ -24,7 +24,7 @@ function slow(re: Float64Array, im: Float64Array, sign: number): [Float64Array, 
 }
 
 test('powers of two: the definition, and there and back', () => {
-  for (const size of [2, 4, 8, 16, 32, 512, 1024]) {
+  for (const size of [2, 4, 8, 16, 32, 512, 1024, 2048]) {
     const [re, im] = [noise(size, 0), noise(size, 1)];
     const [a, b] = [re.slice(), im.slice()];
     const fft = new PowerOfTwoFft(size);

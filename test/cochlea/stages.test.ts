@@ -5,6 +5,7 @@ import { bushyCell, fibresPerCell } from '../../src/cochlea/bushy-cell.js';
 import { prepare } from '../../src/cochlea/cochlea.js';
 import { firingsFromStream, firingsFromTwister } from '../../src/cochlea/fibres.js';
 import { hairCell, hairCells } from '../../src/cochlea/hair-cell.js';
+import { MembraneFrequency, membraneResponse, placeCm } from '../../src/cochlea/membrane.js';
 import { MersenneTwister } from '../../src/cochlea/mersenne-twister.js';
 import { type CochleaSettings, cochleaPresets } from '../../src/cochlea/options.js';
 import { fade, setLevel } from '../../src/cochlea/sound.js';
@@ -131,6 +132,39 @@ test('the blocks of a long sound join without a seam, and answer after the sound
     movedClick.velocities(channel, -1, answer, none);
     const energy = (from: number, to: number) => answer.subarray(from, to).reduce((sum, v) => sum + v * v, 0);
     assert.ok(energy(1999, 4000) > 0.97 * energy(0, 4000), `channel ${channel} answers before the click`);
+  }
+});
+
+test('a tone of amplitude 1 moves a place by |V|, whichever way the membrane is computed', () => {
+  const rateHz = 48000;
+  // Whole periods in the sound, on a bin of the whole transform as of a block.
+  const hertz = 750;
+  const sound = Float64Array.from({ length: 19200 }, (_, n) => Math.cos((2 * Math.PI * hertz * n) / rateHz));
+  const options = { causal: true, exactFrequencies: true };
+  const frequency = new MembraneFrequency();
+  frequency.set(hertz);
+  const v = new Float64Array(2);
+  const none = new Float64Array(0);
+  const channels = [0, 350, 430, 440, 500];
+  const whole = wholeMembrane(sound, rateHz, 700, options);
+  const blocks = new BlockMembrane(rateHz, channels, 700, options).move(sound, 9600);
+  for (const channel of channels) {
+    membraneResponse(frequency, placeCm(channel, 700), v, 0);
+    for (const [name, moved] of [
+      ['whole', whole],
+      ['blocks', blocks],
+    ] as const) {
+      const velocity = new Float64Array(moved.steps);
+      moved.velocities(channel, -1, velocity, none);
+      // The middle, where the start is forgotten; the whole transform's last sample comes a step late (original's grid).
+      const middle = velocity.subarray(4000, 6000);
+      const grid = name === 'whole' ? moved.steps / (sound.length / 2) : 1;
+      const expected = middle.map((_, i) => {
+        const phase = (2 * Math.PI * hertz * (i + 4000)) / 24000 / grid;
+        return v[0] * Math.cos(phase) + v[1] * Math.sin(phase);
+      });
+      allClose(middle, expected, { relative: 1e-2 }, `${name}, channel ${channel}`);
+    }
   }
 });
 
