@@ -20,7 +20,7 @@ import {
   type SectionPlan,
   sectionIndex,
 } from '../morphology/sections.js';
-import { type Discretisation, discretise, pathDistance, type Segment } from '../morphology/segments.js';
+import { type Discretisation, discretise, pathDistance, type Segment, segmentAt } from '../morphology/segments.js';
 import type { CellDescription, PerSegment, Placement } from '../solver/model.js';
 
 export type HayVariant = 'biophys1' | 'biophys2' | 'biophys3' | 'neuronio' | 'passive';
@@ -215,7 +215,34 @@ export function hayBiophysics(cell: Discretisation, variant: HayVariant, synapse
     capacitance: ({ region }: Segment) => (region === 'basal' || region === 'apical' ? 2 : 1),
     placements,
     ions: { na: { reversalMv: 50 }, k: { reversalMv: -85 } },
+    sites: { soma: segmentAt(cell, 'soma[0]', 0.5), nexus: nexusSegment(cell) },
   };
+}
+
+/**
+ * Where the trunk ends in the tuft: the thickest apical segment 600 to 700 µm from the soma, the farthest of equals. On
+ * the published cell it is the place that NeuronIO records, apic[50](0.9).
+ */
+export function nexusSegment(cell: Discretisation): number {
+  const { sections } = cell.morphology;
+  const published = sections.length === 196 ? sections.findIndex(({ name }) => name === 'apic[50]') : -1;
+  if (published >= 0 && Math.abs(lengthUm(sections[published].points) - 61.93) < 0.01) {
+    return segmentAt(cell, published, 0.9);
+  }
+  const distance = pathDistance(cell.morphology, { section: sectionIndex(cell.morphology, 'soma[0]'), x: 0.5 });
+  let best = -1;
+  let thickest = 0;
+  cell.segments.forEach(({ region, section, x, diameterUm }, index) => {
+    if (region !== 'apical') return;
+    const d = distance.at(section, x);
+    // Short trees have no such place: there the thickest beyond the first 20 µm must do.
+    const score = diameterUm + (d >= 600 && d <= 700 ? 1000 : d > 20 ? 0 : -1000);
+    if (best < 0 || score >= thickest) {
+      best = index;
+      thickest = score;
+    }
+  });
+  return best;
 }
 
 function passiveTable(table: Table): Table {

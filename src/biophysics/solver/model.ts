@@ -53,6 +53,8 @@ export interface CellDescription {
   readonly ions?: Readonly<Record<string, IonSettings>>;
   /** °C; default 6.3. */
   readonly celsius?: number;
+  /** Segments with a name, such as `soma` and `nexus`: where protocols record and inject. */
+  readonly sites?: Readonly<Record<string, number>>;
 }
 
 /** One state variable of a group. Names are `mechanism.state`. */

@@ -91,6 +91,7 @@ export class CellProgram {
   readonly #pool: WorkerPool | undefined;
   readonly #program: PoolProgram | undefined;
   readonly #advance: ((trial: number) => void) | undefined;
+  readonly #active: boolean[];
   #step = 0;
   #initialised = false;
 
@@ -116,6 +117,7 @@ export class CellProgram {
     this.#pool = pool;
     this.#program = program;
     this.#trials = Array.from({ length: plan.trials }, () => noEvents(plan.clamps.length));
+    this.#active = new Array(plan.trials).fill(true);
     if (!program) {
       const instance = new WebAssembly.Instance(module, { env: { memory } });
       this.#advance = instance.exports.advance as (trial: number) => void;
@@ -185,6 +187,11 @@ export class CellProgram {
     this.#trials[trial].currents[clamp] = currentNa;
   }
 
+  /** Whether a trial goes on with the others; one that rests gives no samples. Resting trials stay as they are. */
+  setActive(trial: number, active: boolean): void {
+    this.#active[trial] = active;
+  }
+
   /**
    * Goes on by `steps` steps. Gives, per trial, the samples [time, probe] taken on the way: of the state at the start of
    * every `recordEverySteps`-th step since the beginning, the one at time 0 included.
@@ -195,7 +202,7 @@ export class CellProgram {
       throw inputError('CellProgram.advance', 'an initialised program', 'one that was not', 'call initialise');
     const every = this.recordEverySteps;
     const samples = Math.ceil((this.#step + steps) / every) - Math.ceil(this.#step / every);
-    const outputs = this.#trials.map(() => new Float64Array(samples * this.probes.length));
+    const outputs = this.#active.map((active) => new Float64Array(active ? samples * this.probes.length : 0));
     const filled = this.#trials.map(() => 0);
     const end = this.#step + steps;
     while (this.#step < end) {
@@ -313,7 +320,7 @@ export class CellProgram {
       );
       view.setInt32(base + clampsAt + c * 8 + 4, base + clampValuesAt + c * chunkSteps * 8, true);
     });
-    view.setInt32(base + header.steps, count, true);
+    view.setInt32(base + header.steps, this.#active[trial] ? count : 0, true);
     view.setInt32(base + header.events, base + eventsAt, true);
     view.setInt32(base + header.eventsEnd, base + eventsAt + (to - from) * 16, true);
     view.setInt32(base + header.clamps, base + clampsAt, true);

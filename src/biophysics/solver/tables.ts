@@ -12,7 +12,7 @@ export interface TableRange {
   readonly stepMv: number;
 }
 
-/** Covers what membranes do; cells of 1/32 mV keep every function to about 10⁻⁶ of its range. */
+/** Covers what membranes do; cells of 1/32 mV keep every function to 10⁻⁶ of its range. */
 export const defaultRange: TableRange = { minimumMv: -140, maximumMv: 100, stepMv: 1 / 32 };
 
 /** Whether a formula depends on the voltage alone and is worth a table: it holds more than sums and products. */

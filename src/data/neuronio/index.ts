@@ -2,6 +2,7 @@ export * from './augmentation.js';
 export * from './batches.js';
 export * from './convert.js';
 export * from './dataset.js';
+export * from './generate.js';
 export * from './npz.js';
 export * from './open.js';
 export * from './pickle.js';

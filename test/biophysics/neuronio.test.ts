@@ -1,0 +1,78 @@
+import { dendriticSegments, drawInputs, NeuronIOGenerator, stylisedCell } from '../../src/biophysics/index.js';
+import { assert, suite, throws } from '../harness.js';
+
+const test = suite('biophysics/neuronio');
+const description = stylisedCell('neuronio');
+
+test('the stylised cell has the sizes of the published one', () => {
+  const { segments, morphology } = description.cell;
+  const count = (region: string) => segments.filter((s) => s.region === region).length;
+  const area = (region: string) => segments.reduce((sum, s) => sum + (s.region === region ? s.areaUm2 : 0), 0);
+  assert.equal(['soma', 'axon', 'basal', 'apical'].map(count), [1, 2, 262, 377]);
+  assert.is(morphology.sections.length, 196);
+  assert.ok(Math.abs(area('basal') / 8863 - 1) < 0.1, String(area('basal')));
+  assert.ok(Math.abs(area('apical') / 21009 - 1) < 0.1, String(area('apical')));
+  assert.ok(Math.abs(area('soma') / 1131 - 1) < 0.1, String(area('soma')));
+  assert.is(
+    dendriticSegments(description.cell)[0],
+    segments.findIndex(({ region }) => region === 'basal'),
+  );
+});
+
+test('drawn input: sorted, at most one spike per synapse and ms, the published amounts', () => {
+  const perSimulation = [1, 2, 3, 4].map((seed) => {
+    const { channels, timesMs } = drawInputs(description.cell, { seed, durationMs: 2000 });
+    for (let e = 1; e < channels.length; e++) {
+      const later = timesMs[e] > timesMs[e - 1] || (timesMs[e] === timesMs[e - 1] && channels[e] > channels[e - 1]);
+      assert.ok(later, `event ${e}`);
+    }
+    const excitatory = channels.filter((c) => c < 639).length;
+    return [excitatory / 639 / 2, (channels.length - excitatory) / 639 / 2];
+  });
+  const mean = (k: number) => perSimulation.reduce((sum, rates) => sum + rates[k], 0) / perSimulation.length;
+  // 12 to 13 and 9 to 10 Hz per synapse on average over many simulations (biophysics.md 2.3).
+  assert.ok(mean(0) > 9 && mean(0) < 16, `excitation ${mean(0)} Hz`);
+  assert.ok(mean(1) > 6 && mean(1) < 13, `inhibition ${mean(1)} Hz`);
+});
+
+test('input depends on the seed alone', () => {
+  const draw = (seed: number) => drawInputs(description.cell, { seed, durationMs: 300 });
+  assert.equal(draw(7), draw(7));
+  assert.not.equal([...draw(7).channels], [...draw(8).channels]);
+});
+
+test('a simulation depends on its seed, not on what runs beside it', async () => {
+  const alone = await NeuronIOGenerator.create(description, { durationMs: 40, dtMs: 0.05 });
+  const two = await NeuronIOGenerator.create(description, { durationMs: 40, dtMs: 0.05, threads: 2, dendrites: true });
+  const [single] = await alone.run([5]);
+  const [first, second] = await two.run([4, 5]);
+  assert.equal(second.somaMv, single.somaMv);
+  assert.equal(second.nexusMv, single.nexusMv);
+  assert.not.equal(first.somaMv, single.somaMv);
+  assert.is(second.dendritesMv?.length, 639 * 40);
+  assert.is(second.somaMv[0], -76);
+  const [rest] = await two.run([5]);
+  assert.equal(rest.somaMv, single.somaMv, 'one trial rests');
+  await throws(() => two.run([1, 2, 3]), /1 to 2 seeds/);
+  await alone.dispose();
+  await two.dispose();
+});
+
+test('the quirk of t = 0: a synapse whose first spike is at 0 stays silent', async () => {
+  const given = { channels: [0, 0], timesMs: [0, 10] };
+  const run = async (silentFromZero: boolean, inputs: typeof given) => {
+    const generator = await NeuronIOGenerator.create(description, { durationMs: 20, dtMs: 0.1, silentFromZero });
+    const [{ somaMv }] = await generator.run([1], [inputs]);
+    return somaMv;
+  };
+  const none = await run(true, { channels: [], timesMs: [] });
+  assert.equal(await run(true, given), none);
+  assert.not.equal(await run(false, given), none);
+});
+
+test('cells and steps that do not fit are refused', async () => {
+  await throws(() => NeuronIOGenerator.create(description, { dtMs: 0.03 }), /a dtMs that divides 1 ms/);
+  await throws(() => NeuronIOGenerator.create({ ...description, sites: {} }), /the sites soma and nexus/);
+});
+
+test.run();
