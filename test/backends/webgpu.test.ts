@@ -160,6 +160,33 @@ else {
     });
   }
 
+  test('matrix products by tiles', async () => {
+    const session = await WebgpuSession.open({ tiles: true });
+    const expected = await reference.open({ precision: 'float64' });
+    const [rows, inputs, outputs] = [170, 21, 37];
+    const x = input('x', 'float', [rows, inputs]);
+    const weight = input('weight', 'float', [outputs, inputs]);
+    const bias = input('bias', 'float', [outputs]);
+    const { y } = apply(ops.linear, { x, weight, bias });
+    const target = input('target', 'float', [rows, outputs]);
+    const { loss } = apply(ops.meanSquaredError, { prediction: y, target });
+    const [dx, dWeight, dBias] = gradient(loss, [x, weight, bias]);
+    const program = { outputs: { y, dx, dWeight, dBias } };
+    const stream = new Stream(9, 'webgpu.tiles');
+    const draw = (size: number) => Float32Array.from({ length: size }, () => stream.normal());
+    const feeds = {
+      x: draw(rows * inputs),
+      weight: draw(outputs * inputs),
+      bias: draw(outputs),
+      target: draw(rows * outputs),
+    };
+    const [plan, wanted] = [await session.compile(program), await expected.compile(program)];
+    const [actual, reference64] = [await plan.run(feeds), await wanted.run(feeds)];
+    for (const name of ['y', 'dx', 'dWeight', 'dBias'] as const)
+      allClose(actual[name], reference64[name], { relative: 1e-5 }, name);
+    session.dispose();
+  });
+
   test('the same bits from run to run', async () => {
     const { program, define, feeds } = trainingStep(sizes);
     const losses: number[][] = [];
@@ -180,7 +207,18 @@ else {
     await throws(() => webgpu.open({ precision: 'float64' }), /expected precision float32/);
   });
 
-  test('closes', () => open.dispose());
+  test('a lost device fails with what to do, and the next session opens anew', async () => {
+    open.define('x', [3]);
+    open.shared.device.destroy();
+    await open.shared.device.lost;
+    await throws(() => open.read('x'), /device was lost.*go on from the last checkpoint/);
+    await throws(() => open.compile({ outputs: { x: variable('x', [3]) } }), /device was lost/);
+    open.dispose();
+    const next = await WebgpuSession.open();
+    next.define('x', [3], [1, 2, 3]);
+    assert.equal([...(await next.read('x'))], [1, 2, 3]);
+    next.dispose();
+  });
 }
 
 test.run();

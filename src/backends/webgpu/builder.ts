@@ -112,6 +112,8 @@ export interface Machine {
   readonly threads: number;
   /** 32-bit registers that a workgroup may fill; no API tells, so it is NVIDIA's, and others are alike */
   readonly registers: number;
+  /** whether passing tiles through workgroup memory pays; it does not where a CPU imitates the GPU */
+  readonly tiles: boolean;
 }
 
 /** What is common to all operations of a plan. */
@@ -124,6 +126,8 @@ export interface PlanBuilder {
   bitsWord(compute: (feeds: Feeds) => number): string;
   /** Numbers known now. */
   table(values: Int32Array | Uint32Array | Uint8Array): Ref;
+  /** Room for quads of weights in the order in which a kernel reads them: gives the expression of a quad. */
+  pack(quads: number): (index: string) => string;
 }
 
 /** One operation to lower; inputs, outputs and gradients by name. */

@@ -20,6 +20,7 @@ export class SharedDevice {
       lanes: gpu.lanes,
       threads: Math.min(limits.maxComputeInvocationsPerWorkgroup, limits.maxComputeWorkgroupSizeX),
       registers: 65536,
+      tiles: !gpu.software,
     };
     gpu.device.addEventListener('uncapturederror', (event) => {
       this.#failure ??= (event as GPUUncapturedErrorEvent).error.message;

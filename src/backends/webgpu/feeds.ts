@@ -29,8 +29,10 @@ interface EventsInput {
 export class FeedLayout {
   readonly #words: Word[] = [];
   readonly #dense: { readonly name: string; readonly ref: Ref }[] = [];
-  readonly #reserved: { size: number; place: number }[] = [];
+  /** what is uploaded, and behind it what only the GPU writes */
+  readonly #reserved = { fed: [] as Reserved[], own: [] as Reserved[] };
   readonly #events = new Map<string, EventsInput & { ref: EventsRef }>();
+  #fed = 0;
   #fixed = 0;
   #total = 0;
 
@@ -41,16 +43,16 @@ export class FeedLayout {
     return { expression: word.kind === 'float' ? `bitcast<f32>(${element})` : element, index };
   }
 
-  #reserve(size: number): Ref {
+  #reserve(size: number, whose: 'fed' | 'own'): Ref {
     const block = { size, place: 0 };
-    this.#reserved.push(block);
+    this.#reserved[whose].push(block);
     return new Ref('feeds', size, () => block.place);
   }
 
   dense(name: string, shape: Shape): Ref {
     const known = this.#dense.find((input) => input.name === name);
     if (known) return known.ref;
-    const ref = this.#reserve(sizeOf(shape));
+    const ref = this.#reserve(sizeOf(shape), 'fed');
     this.#dense.push({ name, ref });
     return ref;
   }
@@ -60,7 +62,7 @@ export class FeedLayout {
     if (known) return known.ref;
     const shape = tensor.shape as readonly [number, number, number];
     const [samples, steps, channels] = shape;
-    const offsets = this.#reserve(samples * steps + 1);
+    const offsets = this.#reserve(samples * steps + 1, 'fed');
     const place = () => this.word({ compute: () => 0, kind: 'bits' });
     const places = [place(), place(), place()] as const;
     const [channelsAt, valuesAt, orderAt] = places.map(({ expression }) => expression);
@@ -73,7 +75,7 @@ export class FeedLayout {
       value: (event) => `bitcast<f32>(feeds[${valuesAt} + ${event}])`,
       byChannel: () => {
         if (!starts) {
-          starts = this.#reserve(samples * (channels + 1));
+          starts = this.#reserve(samples * (channels + 1), 'own');
           input.order = true;
           sortEvents(builder, ref, starts, slot);
         }
@@ -93,9 +95,12 @@ export class FeedLayout {
   /** Settles all fixed places; after the last operation was lowered. */
   place(): void {
     let at = align(this.#words.length);
-    for (const block of this.#reserved) {
-      block.place = at;
-      at += align(block.size);
+    for (const whose of ['fed', 'own'] as const) {
+      for (const block of this.#reserved[whose]) {
+        block.place = at;
+        at += align(block.size);
+      }
+      if (whose === 'fed') this.#fed = at;
     }
     this.#fixed = at;
     this.#total = at;
@@ -118,30 +123,55 @@ export class FeedLayout {
     return this.#total;
   }
 
-  upload(queue: GPUQueue, buffer: GPUBuffer, feeds: Feeds): void {
-    const words = new ArrayBuffer(align(this.#words.length) * 4);
-    const [floats, bits] = [new Float32Array(words), new Uint32Array(words)];
+  /** Elements that a staging buffer must have for these feeds. */
+  stagingSize(): number {
+    let size = this.#fed;
+    for (const { capacity } of this.#events.values()) size += 2 * capacity;
+    return size;
+  }
+
+  /** Writes the feeds into staging memory; says what must be copied where, in elements. */
+  fill(staging: ArrayBuffer, feeds: Feeds): Stretch[] {
+    const [floats, bits] = [new Float32Array(staging), new Uint32Array(staging)];
     this.#words.forEach(({ compute, kind }, k) => {
       (kind === 'float' ? floats : bits)[k] = compute(feeds);
     });
-    let at = this.#fixed;
-    for (const { name, offsets, words: places, capacity, order } of this.#events.values()) {
-      const events = feeds[name] as Events;
-      const count = eventCount(events);
-      bits[places[0]] = at;
-      bits[places[1]] = at + capacity;
-      bits[places[2]] = at + 2 * capacity;
-      write(queue, buffer, offsets.offset, events.offsets, events.offsets.length);
-      write(queue, buffer, at, events.channels, count);
-      write(queue, buffer, at + capacity, events.values, count);
-      at += capacity * (order ? 4 : 2);
-    }
-    if (this.#words.length > 0) queue.writeBuffer(buffer, 0, words);
     for (const { name, ref } of this.#dense) {
       const value = feeds[name] as Float32Array | Float64Array | Int32Array;
-      write(queue, buffer, ref.offset, value instanceof Float64Array ? Float32Array.from(value) : value, ref.size);
+      (value instanceof Int32Array ? bits : floats).set(value, ref.offset);
     }
+    const stretches: Stretch[] = [{ source: 0, target: 0, count: this.#fed }];
+    let source = this.#fed;
+    let target = this.#fixed;
+    for (const { name, offsets, words, capacity, order } of this.#events.values()) {
+      const events = feeds[name] as Events;
+      const count = eventCount(events);
+      bits.set(events.offsets, offsets.offset);
+      bits[words[0]] = target;
+      bits[words[1]] = target + capacity;
+      bits[words[2]] = target + 2 * capacity;
+      bits.set(events.channels.subarray(0, count), source);
+      floats.set(events.values.subarray(0, count), source + count);
+      if (count > 0) {
+        stretches.push({ source, target, count }, { source: source + count, target: target + capacity, count });
+      }
+      source += 2 * count;
+      target += capacity * (order ? 4 : 2);
+    }
+    return stretches;
   }
+}
+
+/** A piece of staging memory and its place in the buffer of feeds. */
+export interface Stretch {
+  readonly source: number;
+  readonly target: number;
+  readonly count: number;
+}
+
+interface Reserved {
+  readonly size: number;
+  place: number;
 }
 
 function eventCount(events: Events): number {
@@ -152,11 +182,7 @@ function align(elements: number): number {
   return Math.ceil(elements / 64) * 64;
 }
 
-function write(queue: GPUQueue, buffer: GPUBuffer, at: number, values: Float32Array | Int32Array, count: number): void {
-  if (count > 0) queue.writeBuffer(buffer, at * 4, values as Float32Array<ArrayBuffer>, 0, count);
-}
-
-/** The layout refuses nothing: feeds are checked by `checkFeeds`. */
+/** Refuses what does not fit on the adapter, before anything is made. */
 export function requireFits(device: GPUDevice, what: string, bytes: number): void {
   const most = Math.min(device.limits.maxStorageBufferBindingSize, device.limits.maxBufferSize);
   if (bytes > most) {

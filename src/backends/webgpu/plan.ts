@@ -16,13 +16,14 @@ import {
   type Tensor,
 } from '../../graph/tensor.js';
 import { type Call, type EventsRef, elementwise, type Kernel, kernelOf, type PlanBuilder, Ref } from './builder.js';
-import { FeedLayout, requireFits } from './feeds.js';
+import { FeedLayout, requireFits, type Stretch } from './feeds.js';
 import { lowerings } from './lowerings.js';
 import type { WebgpuSession } from './session.js';
+import { u } from './wgsl.js';
 
 const alignment = 64;
 /** Runs that may wait on the GPU before a further one waits for the oldest. */
-const mostPending = 16;
+const mostPending = 8;
 
 /** How long one kernel took, for those who look for where the time goes. */
 export interface KernelTime {
@@ -40,9 +41,13 @@ export class WebgpuPlan<Name extends string> implements Plan<Name> {
   readonly #pipelines: readonly GPUComputePipeline[];
   readonly #arena: GPUBuffer;
   readonly #tables: GPUBuffer;
+  readonly #packs: GPUBuffer;
   #feeds: GPUBuffer | undefined;
   #bound: { group: GPUBindGroup; variables: GPUBuffer; feeds: GPUBuffer } | undefined;
+  /** buffers for results, not mapped */
   readonly #staging: GPUBuffer[] = [];
+  /** buffers for feeds, mapped */
+  readonly #mapped: GPUBuffer[] = [];
   readonly #pending: Promise<unknown>[] = [];
   #disposed = false;
 
@@ -55,7 +60,7 @@ export class WebgpuPlan<Name extends string> implements Plan<Name> {
     const lowered = new Lowered(session, program, analysis);
     requireFits(device, 'intermediates', lowered.arenaSize * 4);
     const layout = device.createBindGroupLayout({
-      entries: (['storage', 'storage', 'storage', 'read-only-storage'] as const).map((type, binding) => ({
+      entries: (['storage', 'storage', 'storage', 'read-only-storage', 'storage'] as const).map((type, binding) => ({
         binding,
         visibility: GPUShaderStage.COMPUTE,
         buffer: { type },
@@ -104,7 +109,8 @@ export class WebgpuPlan<Name extends string> implements Plan<Name> {
     const tables = lowered.tables();
     this.#tables = this.#buffer('tables', tables.length);
     session.shared.device.queue.writeBuffer(this.#tables, 0, tables);
-    this.bytes = this.#arena.size;
+    this.#packs = this.#buffer('packs', lowered.packedQuads * 4);
+    this.bytes = this.#arena.size + this.#packs.size;
   }
 
   async run(
@@ -117,13 +123,14 @@ export class WebgpuPlan<Name extends string> implements Plan<Name> {
     shared.check('Plan.run');
     checkFeeds(this.#analysis.inputs, feeds);
     const { queue } = shared.device;
-    this.#upload(feeds);
     const encoder = shared.device.createCommandEncoder();
+    const uploaded = this.#upload(encoder, feeds);
     const pass = encoder.beginComputePass();
     this.#encode(pass, this.#lowered.kernels);
     pass.end();
     const staging = outputs.length > 0 ? this.#copyOutputs(encoder, outputs) : undefined;
     queue.submit([encoder.finish()]);
+    uploaded();
     try {
       if (!staging) {
         await this.#waitForOldest(queue);
@@ -153,7 +160,8 @@ export class WebgpuPlan<Name extends string> implements Plan<Name> {
     const { device } = this.#session.shared;
     const { kernels } = this.#lowered;
     checkFeeds(this.#analysis.inputs, feeds);
-    this.#upload(feeds);
+    const encoder = device.createCommandEncoder();
+    const uploaded = this.#upload(encoder, feeds);
     const count = kernels.length * 2;
     const querySet = device.createQuerySet({ type: 'timestamp', count });
     const resolved = device.createBuffer({
@@ -161,7 +169,6 @@ export class WebgpuPlan<Name extends string> implements Plan<Name> {
       usage: GPUBufferUsage.QUERY_RESOLVE | GPUBufferUsage.COPY_SRC,
     });
     const result = device.createBuffer({ size: count * 8, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
-    const encoder = device.createCommandEncoder();
     kernels.forEach((_, k) => {
       const timestampWrites = { querySet, beginningOfPassWriteIndex: 2 * k, endOfPassWriteIndex: 2 * k + 1 };
       const pass = encoder.beginComputePass({ timestampWrites });
@@ -171,6 +178,7 @@ export class WebgpuPlan<Name extends string> implements Plan<Name> {
     encoder.resolveQuerySet(querySet, 0, count, resolved, 0);
     encoder.copyBufferToBuffer(resolved, 0, result, 0, count * 8);
     device.queue.submit([encoder.finish()]);
+    uploaded();
     await result.mapAsync(GPUMapMode.READ);
     const times = new BigUint64Array(result.getMappedRange());
     const table = kernels.map(({ label }, k) => ({
@@ -185,8 +193,10 @@ export class WebgpuPlan<Name extends string> implements Plan<Name> {
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
-    for (const buffer of [this.#arena, this.#tables, this.#feeds, ...this.#staging]) buffer?.destroy();
+    const own = [this.#arena, this.#tables, this.#packs, this.#feeds, ...this.#staging, ...this.#mapped];
+    for (const buffer of own) buffer?.destroy();
     this.#staging.length = 0;
+    this.#mapped.length = 0;
   }
 
   #buffer(label: string, elements: number): GPUBuffer {
@@ -197,7 +207,8 @@ export class WebgpuPlan<Name extends string> implements Plan<Name> {
     });
   }
 
-  #upload(feeds: Feeds): void {
+  /** Records the upload; what comes back is to be called after the submit. */
+  #upload(encoder: GPUCommandEncoder, feeds: Feeds): () => void {
     const { device } = this.#session.shared;
     const { feeds: layout } = this.#lowered;
     const elements = layout.sizeFor(feeds);
@@ -206,14 +217,45 @@ export class WebgpuPlan<Name extends string> implements Plan<Name> {
       this.#feeds?.destroy();
       this.#feeds = this.#buffer('feeds', elements);
     }
-    layout.upload(device.queue, this.#feeds, feeds);
-    const variables = this.#session.buffer;
-    if (this.#bound?.variables !== variables || this.#bound.feeds !== this.#feeds) {
-      const buffers = [variables, this.#arena, this.#feeds, this.#tables];
-      const entries = buffers.map((buffer, binding) => ({ binding, resource: { buffer } }));
-      const group = device.createBindGroup({ layout: this.#layout, entries });
-      this.#bound = { group, variables, feeds: this.#feeds };
+    const size = Math.max(layout.stagingSize(), alignment) * 4;
+    const index = this.#mapped.findIndex((buffer) => buffer.size >= size);
+    const staging =
+      index >= 0
+        ? this.#mapped.splice(index, 1)[0]
+        : device.createBuffer({
+            label: 'staging',
+            size,
+            usage: GPUBufferUsage.MAP_WRITE | GPUBufferUsage.COPY_SRC,
+            mappedAtCreation: true,
+          });
+    const stretches: Stretch[] = layout.fill(staging.getMappedRange(), feeds);
+    staging.unmap();
+    for (const { source, target, count } of stretches) {
+      if (count > 0) encoder.copyBufferToBuffer(staging, source * 4, this.#feeds, target * 4, count * 4);
     }
+    this.#bind();
+    return () => {
+      staging.mapAsync(GPUMapMode.WRITE).then(
+        () => {
+          // Buffers that have become too small for the feeds are not kept.
+          const fits = staging.size >= layout.stagingSize() * 4;
+          if (fits && !this.#disposed) this.#mapped.push(staging);
+          else staging.destroy();
+        },
+        // The device is gone, and the buffer with it.
+        () => {},
+      );
+    };
+  }
+
+  #bind(): void {
+    const variables = this.#session.buffer;
+    const feeds = this.#feeds as GPUBuffer;
+    if (this.#bound?.variables === variables && this.#bound.feeds === feeds) return;
+    const buffers = [variables, this.#arena, feeds, this.#tables, this.#packs];
+    const entries = buffers.map((buffer, binding) => ({ binding, resource: { buffer } }));
+    const group = this.#session.shared.device.createBindGroup({ layout: this.#layout, entries });
+    this.#bound = { group, variables, feeds };
   }
 
   #encode(pass: GPUComputePassEncoder, kernels: readonly Kernel[], only?: number): void {
@@ -272,6 +314,7 @@ class Lowered {
   readonly #kept = new Map<Operation, Map<string, Ref>>();
   readonly #lastUse = new Map<Operation, number>();
   #tableSize = 0;
+  #packedQuads = 0;
 
   constructor(session: WebgpuSession, program: Program, analysis: Analysis) {
     this.#session = session;
@@ -293,6 +336,10 @@ class Lowered {
     const memory = planMemory(this.#blocks, alignment);
     this.#places.push(...memory.offsets);
     this.arenaSize = memory.size;
+  }
+
+  get packedQuads(): number {
+    return this.#packedQuads;
   }
 
   tables(): Uint32Array<ArrayBuffer> {
@@ -352,6 +399,11 @@ class Lowered {
       floatWord: (compute) => this.feeds.word({ compute, kind: 'float' }).expression,
       bitsWord: (compute) => this.feeds.word({ compute, kind: 'bits' }).expression,
       table: (values) => this.#table(values),
+      pack: (quads) => {
+        const place = this.#packedQuads;
+        this.#packedQuads += quads;
+        return (index) => `packs[${u(place)} + ${index}]`;
+      },
     };
   }
 

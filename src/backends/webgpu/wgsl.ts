@@ -1,11 +1,12 @@
 /**
  * @file WGSL text: number literals, the bindings that all kernels share, and scalar functions. Every kernel sees the same
- * four buffers, so one bind group serves a whole run:
+ * five buffers, so one bind group serves a whole run:
  *
  *     vars     the session's variables
  *     arena    the plan's intermediates
  *     feeds    what is fed with a run: per-run words, dense inputs, events (as bits)
  *     tables   what is known when compiled: constants, wiring (as bits)
+ *     packs    weights, rearranged for a kernel at every run
  */
 import { type ActivationName, lecunAmplitude, lecunSlope } from '../../ops/activations.js';
 
@@ -24,6 +25,7 @@ export const bindings = `@group(0) @binding(0) var<storage, read_write> vars: ar
 @group(0) @binding(1) var<storage, read_write> arena: array<f32>;
 @group(0) @binding(2) var<storage, read_write> feeds: array<u32>;
 @group(0) @binding(3) var<storage, read> tables: array<u32>;
+@group(0) @binding(4) var<storage, read_write> packs: array<vec4f>;
 `;
 
 /** Functions that any kernel may call; unused ones are dropped by the shader compiler. */

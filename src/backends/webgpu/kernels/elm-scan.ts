@@ -404,7 +404,8 @@ function weightGradients(
   }
 }
 
-function shapeLabel({ threads, samples, matrices, inRegisters }: WorkgroupShape): string {
+function shapeLabel({ threads, samples, matrices }: WorkgroupShape): string {
   const each = matrices.map(({ split, rowsEach, quads }) => `${split}x${rowsEach}x${quads * 4}`).join(' ');
-  return `${threads} threads, ${samples} samples, ${each}${inRegisters ? '' : ', weights from memory'}`;
+  const held = matrices.every((shape) => shape.held === shape.rowsEach * shape.quads);
+  return `${threads} threads, ${samples} samples, ${each}${held ? '' : ', weights partly from memory'}`;
 }

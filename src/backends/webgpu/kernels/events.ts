@@ -79,7 +79,6 @@ export function channelSums(
 
 /** Channels that are counted at a time. */
 const range = 2048;
-const threads = 256;
 
 /** The kernel that fills an `EventOrder`; `slot` is the text of an element of the array of (value, row) pairs. */
 export function sortEvents(
@@ -89,6 +88,8 @@ export function sortEvents(
   slot: (index: string) => string,
 ): void {
   const [samples, steps, channels] = events.shape;
+  // Latency counts: there are only as many workgroups as samples.
+  const threads = builder.machine.threads >= 1024 ? 1024 : 256;
   const each = range / threads;
   builder.kernel({
     label: 'events by channel',

@@ -5,6 +5,7 @@
  */
 import { type Call, elementwise } from '../builder.js';
 import { u } from '../wgsl.js';
+import { columnSums } from './column-sums.js';
 
 export interface MatrixProduct {
   readonly label: string;
@@ -23,30 +24,46 @@ export interface MatrixProduct {
 }
 
 interface Tiling {
-  /** the tile of C, and the depth of the tiles of A and B */
-  readonly m: number;
-  readonly n: number;
-  readonly k: number;
+  /** blocks across the tile, in rows and columns */
+  readonly blocksM: number;
+  readonly blocksN: number;
   /** rows of C per invocation, 4 or 8; columns are 4 */
   readonly block: number;
+  /** how many tiles, and into how many stretches the depth is cut */
+  readonly tiles: number;
+  readonly stretches: number;
 }
 
-function tilingFor({ rows, columns, depth }: MatrixProduct): Tiling {
-  if (columns <= 4) return { m: 256, n: 4, k: 8, block: 4 };
-  if (columns <= 16) return { m: 128, n: 16, k: 16, block: 4 };
-  if (rows <= 16) return { m: 16, n: 64, k: 16, block: 4 };
-  if (rows * columns * depth > 2 ** 26) return { m: 128, n: 64, k: 16, block: 8 };
-  return { m: 64, n: 64, k: 16, block: 4 };
-}
-
+/** depth of the tiles of A and B */
+const tileK = 16;
 /** Workgroups that keep a large GPU busy. */
-const busy = 264;
+const busy = 396;
+const mostThreads = 256;
+
+/** Tiles that fit the matrix, so that little of them lies outside. */
+function tilingFor({ rows, columns, depth }: MatrixProduct): Tiling {
+  const acrossN = Math.ceil(columns / 128);
+  const blocksN = Math.ceil(columns / acrossN / 4);
+  const of = (block: number): Tiling => {
+    const most = Math.floor(mostThreads / blocksN) * block;
+    const acrossM = Math.ceil(rows / most);
+    const blocksM = Math.ceil(rows / acrossM / block);
+    const tiles = acrossN * Math.ceil(rows / (blocksM * block));
+    const stretches = Math.max(1, Math.min(Math.floor(busy / tiles), Math.ceil(depth / (4 * tileK)), 256));
+    return { blocksM, blocksN, block, tiles, stretches };
+  };
+  const large = of(8);
+  return large.tiles * large.stretches >= busy / 3 ? large : of(4);
+}
 
 /** Below this many products tiles are not worth their set-up. */
 const small = 2 ** 16;
 
 export function matrixProduct(call: Call, product: MatrixProduct): void {
-  if (product.rows * product.columns * product.depth <= small) plainProduct(call, product);
+  const { rows, columns, depth } = product;
+  if (rows * columns * depth <= small || depth <= 8 || (columns <= 4 && depth <= 512)) plainProduct(call, product);
+  else if (rows * columns <= (call.machine.tiles ? 1024 : 4096) && depth >= 256) sumProduct(call, product);
+  else if (!call.machine.tiles) plainProduct(call, product);
   else tiledProduct(call, product);
 }
 
@@ -65,65 +82,105 @@ function plainProduct(call: Call, { label, rows, columns, depth, a, b, write, de
   );
 }
 
+/** A long sum with few results: its terms are summed like the columns of a matrix. */
+function sumProduct(call: Call, { label, rows, columns, depth, a, b, write, declarations }: MatrixProduct): void {
+  columnSums(call, {
+    label,
+    rows: depth,
+    columns: rows * columns,
+    term: (k, c) => `${a(`(${c} / ${u(columns)})`, k)} * ${b(k, `(${c} % ${u(columns)})`)}`,
+    declarations,
+    write: (c, total) => `let m = ${c} / ${u(columns)};
+  let n = ${c} % ${u(columns)};
+  ${write('m', 'n', total)}`,
+  });
+}
+
 function tiledProduct(call: Call, product: MatrixProduct): void {
   const { label, rows, columns, depth, a, aRuns, b, bRuns, write, declarations } = product;
-  const tiling = tilingFor(product);
-  const { m: tileM, n: tileN, k: tileK, block } = tiling;
-  const threads = (tileM / block) * (tileN / 4);
+  const { blocksM, blocksN, block, tiles, stretches } = tilingFor(product);
+  const [tileM, tileN] = [blocksM * block, blocksN * 4];
+  const threads = blocksM * blocksN;
   const acrossN = Math.ceil(columns / tileN);
-  const tiles = acrossN * Math.ceil(rows / tileM);
-  // A stretch is some tiles deep, and there are not so many that adding them up takes long.
-  const stretches = Math.max(1, Math.min(Math.floor(busy / tiles), Math.ceil(depth / (4 * tileK)), 256));
   const length = Math.ceil(Math.ceil(depth / stretches) / tileK) * tileK;
   const partial = stretches > 1 ? call.temporary(stretches * rows * columns) : undefined;
   const blockRows = Array.from({ length: block }, (_, r) => r);
   const component = ['x', 'y', 'z', 'w'];
 
-  /** Fills a tile stored as [k][along], reading along the direction in which memory runs. */
-  const load = (
-    name: string,
-    along: number,
-    kRuns: boolean,
-    limit: number,
-    base: string,
-    value: (i: string, k: string) => string,
-  ) => {
-    const rounds = Math.ceil((along * tileK) / threads);
-    const whole = (along * tileK) % threads === 0;
-    return `    for (var round = 0u; round < ${u(rounds)}; round++) {
-      let e = round * ${u(threads)} + lane;
-${whole ? '' : `      if (e >= ${u(along * tileK)}) { continue; }\n`}      let k = ${kRuns ? `e % ${u(tileK)}` : `e / ${u(along)}`};
-      let i = ${kRuns ? `e / ${u(tileK)}` : `e % ${u(along)}`};
-      let atK = start + k;
-      let at = ${base} + i;
-      var x = 0f;
-      if (at < ${u(limit)} && atK < end) { x = ${value('at', 'atK')}; }
-      ${name}[k * ${u(along / 4)} + i / 4u][i % 4u] = x;
-    }`;
-  };
+  /** A tile is stored as [k][along]; a quad more than needed keeps the banks of workgroup memory apart. */
+  const sides = [
+    {
+      name: 'A',
+      along: tileM,
+      kRuns: aRuns === 'k',
+      limit: rows,
+      base: 'firstM',
+      value: (i: string, k: string) => a(i, k),
+    },
+    {
+      name: 'B',
+      along: tileN,
+      kRuns: bRuns === 'k',
+      limit: columns,
+      base: 'firstN',
+      value: (i: string, k: string) => b(k, i),
+    },
+  ].map((side) => {
+    const count = side.along * tileK;
+    const stride = side.along / 4 + 1;
+    const rounds = Array.from({ length: Math.ceil(count / threads) }, (_, r) => r);
+    const element = (r: number) => `${u(r * threads)} + lane`;
+    const k = (r: number) => (side.kRuns ? `(${element(r)}) % ${u(tileK)}` : `(${element(r)}) / ${u(side.along)}`);
+    const i = (r: number) => (side.kRuns ? `(${element(r)}) / ${u(tileK)}` : `(${element(r)}) % ${u(side.along)}`);
+    const exists = (r: number) => ((r + 1) * threads <= count ? 'true' : `${element(r)} < ${u(count)}`);
+    return {
+      stride,
+      declaration: `var<workgroup> tile${side.name}: array<vec4f, ${stride * tileK}>;`,
+      registers: rounds.map((r) => `  var next${side.name}${r} = 0f;`).join('\n'),
+      /** loads the tile at depth `from` into registers, in the direction in which memory runs */
+      fetch: (from: string) =>
+        rounds
+          .map(
+            (r) => `    { let at = ${side.base} + ${i(r)};
+      let atK = ${from} + ${k(r)};
+      next${side.name}${r} = 0f;
+      if (${exists(r)} && at < ${u(side.limit)} && atK < end) { next${side.name}${r} = ${side.value('at', 'atK')}; } }`,
+          )
+          .join('\n'),
+      store: () =>
+        rounds
+          .map(
+            (r) =>
+              `    if (${exists(r)}) { tile${side.name}[${k(r)} * ${u(stride)} + ${i(r)} / 4u][${i(r)} % 4u] = next${side.name}${r}; }`,
+          )
+          .join('\n'),
+    };
+  });
+  const [sideA, sideB] = sides;
 
   call.kernel({
     label,
     groups: tiles * stretches,
     threads,
-    declarations: () => `var<workgroup> tileA: array<vec4f, ${(tileM * tileK) / 4}>;
-var<workgroup> tileB: array<vec4f, ${(tileN * tileK) / 4}>;
-${declarations?.() ?? ''}`,
+    declarations: () => `${sides.map(({ declaration }) => declaration).join('\n')}\n${declarations?.() ?? ''}`,
     body: () => `  let stretch = group / ${u(tiles)};
   let tile = group % ${u(tiles)};
   let firstM = (tile / ${u(acrossN)}) * ${u(tileM)};
   let firstN = (tile % ${u(acrossN)}) * ${u(tileN)};
-  let blockM = lane / ${u(tileN / 4)};
-  let blockN = lane % ${u(tileN / 4)};
+  let blockM = lane / ${u(blocksN)};
+  let blockN = lane % ${u(blocksN)};
   let end = min((stretch + 1u) * ${u(length)}, ${u(depth)});
 ${blockRows.map((r) => `  var c${r} = vec4f();`).join('\n')}
+${sides.map(({ registers }) => registers).join('\n')}
+${sides.map(({ fetch }) => fetch(`stretch * ${u(length)}`)).join('\n')}
   for (var start = stretch * ${u(length)}; start < end; start += ${u(tileK)}) {
-${load('tileA', tileM, aRuns === 'k', rows, 'firstM', (i, k) => a(i, k))}
-${load('tileB', tileN, bRuns === 'k', columns, 'firstN', (i, k) => b(k, i))}
+${sides.map(({ store }) => store()).join('\n')}
     workgroupBarrier();
+    // The next tile is on its way while this one is multiplied.
+${sides.map(({ fetch }) => fetch(`start + ${u(tileK)}`)).join('\n')}
     for (var k = 0u; k < ${u(tileK)}; k++) {
-      let b0 = tileB[k * ${u(tileN / 4)} + blockN];
-${Array.from({ length: block / 4 }, (_, q) => `      let a${q} = tileA[k * ${u(tileM / 4)} + blockM * ${u(block / 4)} + ${u(q)}];`).join('\n')}
+      let b0 = tileB[k * ${u(sideB.stride)} + blockN];
+${Array.from({ length: block / 4 }, (_, q) => `      let a${q} = tileA[k * ${u(sideA.stride)} + blockM * ${u(block / 4)} + ${u(q)}];`).join('\n')}
 ${blockRows.map((r) => `      c${r} = fma(vec4f(a${r >> 2}.${component[r & 3]}), b0, c${r});`).join('\n')}
     }
     workgroupBarrier();

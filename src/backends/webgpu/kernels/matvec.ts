@@ -6,8 +6,9 @@
  *
  * Invocation `lane` has part lane % split and group ⌊lane / split⌋; it owns rows group, group + groups, …
  */
-import { type Call, elementwise, type Machine, type Ref } from '../builder.js';
+import type { Call, Machine } from '../builder.js';
 import { u } from '../wgsl.js';
+import { overLists } from './elementwise.js';
 
 export interface Matrix {
   readonly rows: number;
@@ -15,6 +16,9 @@ export interface Matrix {
   /** W[row, column]; asked only inside the matrix */
   readonly weight: (row: string, column: string) => string;
 }
+
+/** The expression of a packed quad of weights. */
+export type Packed = (index: string) => string;
 
 export interface MatrixShape {
   readonly rows: number;
@@ -25,6 +29,8 @@ export interface MatrixShape {
   readonly rowsEach: number;
   /** groups of 4 columns per part */
   readonly quads: number;
+  /** quads of weights that an invocation holds in registers, of rowsEach · quads; the others are read at every step */
+  readonly held: number;
 }
 
 export interface WorkgroupShape {
@@ -32,8 +38,6 @@ export interface WorkgroupShape {
   /** samples per workgroup */
   readonly samples: number;
   readonly matrices: readonly MatrixShape[];
-  /** Whether the weights stay in registers; else they are read at every step. */
-  readonly inRegisters: boolean;
 }
 
 /** Elements of x in workgroup memory, padded with zeros to whole quads of every part. */
@@ -41,9 +45,11 @@ export function paddedQuads({ split, quads }: MatrixShape): number {
   return split * quads;
 }
 
-function shapeOf(rows: number, columns: number, threads: number, split: number): MatrixShape {
+export function shapeOf(rows: number, columns: number, threads: number, split: number): MatrixShape {
   const groups = Math.floor(threads / split);
-  return { rows, columns, split, groups, rowsEach: Math.ceil(rows / groups), quads: Math.ceil(columns / 4 / split) };
+  const rowsEach = Math.ceil(rows / groups);
+  const quads = Math.ceil(columns / 4 / split);
+  return { rows, columns, split, groups, rowsEach, quads, held: rowsEach * quads };
 }
 
 /** Registers that an invocation needs beside its weights. */
@@ -95,42 +101,60 @@ export function chooseShape(
       const step = matrices.reduce((total, shape) => total + cycles(shape, threads, samples), 0);
       // Workgroups on one multiprocessor share its arithmetic, but fill one another's waits.
       const cost = waves * step * (1 + 0.5 * (share - 1));
-      if (!best || cost < best.cost) best = { threads, samples, matrices, inRegisters: true, cost };
+      if (!best || cost < best.cost) best = { threads, samples, matrices, cost };
     }
   }
   if (best) return best;
-  const threads = Math.min(machine.threads, 1024);
-  const samples = Math.max(1, Math.min(4, Math.ceil(batch / multiprocessors)));
-  const split = Math.min(machine.lanes, 16);
-  const matrices = sizes.map(([rows, columns]) => shapeOf(rows, columns, threads, split));
-  return { threads, samples, matrices, inRegisters: false };
+  return partlyHeld(machine, sizes, batch, splits);
 }
 
-/** The weights of all matrices in the order in which invocations read them: neighbours read neighbours. */
+/** For weights that do not fit in registers: as many as fit stay there. */
+function partlyHeld(
+  machine: Machine,
+  sizes: readonly (readonly [rows: number, columns: number])[],
+  batch: number,
+  splits: readonly number[],
+): WorkgroupShape {
+  const threads = Math.min(machine.threads, 512);
+  const samples = Math.max(1, Math.min(4, Math.ceil(batch / multiprocessors)));
+  const matrices = sizes.map(
+    ([rows, columns]) =>
+      splits
+        .map((split) => shapeOf(rows, columns, threads, split))
+        .sort((a, b) => cycles(a, threads, samples) - cycles(b, threads, samples))[0],
+  );
+  const all = matrices.reduce((count, { held }) => count + held, 0);
+  const room = Math.max(0, Math.floor(machine.registers / threads) - otherRegisters - 24) / 4;
+  const share = Math.min(1, room / all);
+  return { threads, samples, matrices: matrices.map((shape) => ({ ...shape, held: Math.floor(shape.held * share) })) };
+}
+
+/** The weights of all matrices, as quads of columns, in the order in which invocations read them: neighbours read neighbours. */
 export function packWeights(
   call: Call,
   label: string,
   matrices: readonly Matrix[],
   { threads, matrices: shapes }: WorkgroupShape,
-): Ref[] {
-  return matrices.map(({ rows, columns, weight }, i) => {
-    const { split, groups, quads, rowsEach } = shapes[i];
-    const packed = call.temporary(rowsEach * quads * 4 * threads);
-    elementwise(
-      call,
-      `${label}, pack weights ${i}`,
-      packed.size,
-      (e) => `let thread = ${e} % ${u(threads)};
-  let q = ${e} / ${u(threads)};
-  let group_ = thread / ${u(split)};
-  let row = group_ + q / ${u(4 * quads)} * ${u(groups)};
-  let column = (q / 4u % ${u(quads)} * ${u(split)} + thread % ${u(split)}) * 4u + q % 4u;
-  var w = 0f;
-  if (group_ < ${u(groups)} && row < ${u(rows)} && column < ${u(columns)}) { w = ${weight('row', 'column')}; }
-  ${packed.set(e, 'w')}`,
-    );
-    return packed;
+): Packed[] {
+  const counts = shapes.map(({ rowsEach, quads }) => rowsEach * quads * threads);
+  const packed = counts.map((count) => call.pack(count));
+  overLists(call, `${label}, pack weights`, counts, (i, e) => {
+    const { rows, columns, weight } = matrices[i];
+    const { split, groups, quads } = shapes[i];
+    const component = (c: number) => {
+      const inside = `inside && column + ${u(c)} < ${u(columns)}`;
+      return `select(0f, ${weight('row', `min(column + ${u(c)}, ${u(columns - 1)})`)}, ${inside})`;
+    };
+    return `let thread = ${e} % ${u(threads)};
+    let q = ${e} / ${u(threads)};
+    let share = thread / ${u(split)};
+    let ownRow = share + q / ${u(quads)} * ${u(groups)};
+    let inside = share < ${u(groups)} && ownRow < ${u(rows)};
+    let row = min(ownRow, ${u(rows - 1)});
+    let column = (q % ${u(quads)} * ${u(split)} + thread % ${u(split)}) * 4u;
+    ${packed[i](e)} = vec4f(${[0, 1, 2, 3].map(component).join(', ')});`;
   });
+  return packed;
 }
 
 /** Where a slot's result belongs: a row of the matrix and a sample of the workgroup. */
@@ -146,12 +170,12 @@ export class MatrixText {
   readonly name: string;
   readonly shape: MatrixShape;
   readonly #workgroup: WorkgroupShape;
-  readonly #packed: Ref;
+  readonly #packed: Packed;
   /** lane mask and whether results were scattered, in the order of the shuffles */
   readonly #levels: { mask: number; scatter: boolean }[] = [];
   readonly slots: readonly Slot[];
 
-  constructor(name: string, workgroup: WorkgroupShape, index: number, packed: Ref) {
+  constructor(name: string, workgroup: WorkgroupShape, index: number, packed: Packed) {
     this.name = name;
     this.#workgroup = workgroup;
     this.shape = workgroup.matrices[index];
@@ -185,7 +209,7 @@ export class MatrixText {
   /** Statements before the time loop: which results this lane owns, and its weights. */
   prologue(): string {
     const { rows, split, groups, rowsEach, quads } = this.shape;
-    const { samples, inRegisters } = this.#workgroup;
+    const { samples } = this.#workgroup;
     const lines = [`  let ${this.name}Part = lane % ${u(split)};`, `  let ${this.name}Group = lane / ${u(split)};`];
     for (const [n, { row, sample, own }] of this.slots.entries()) {
       let item = u(n);
@@ -201,30 +225,30 @@ export class MatrixText {
         `  let ${own} = ${owners.join(' && ')} && ${this.name}Item${n} < ${u(rowsEach * samples)} && ${row} < ${u(rows)};`,
       );
     }
-    if (inRegisters) {
-      for (let j = 0; j < rowsEach; j++)
-        for (let k = 0; k < quads; k++) lines.push(`  let ${this.#weight(j, k)} = ${this.#load(j, u(k))};`);
+    for (let j = 0; j < rowsEach; j++) {
+      for (let k = 0; k < quads; k++) {
+        if (this.#isHeld(j, k)) lines.push(`  let ${this.#weight(j, k)} = ${this.#load(j, k)};`);
+      }
     }
     return lines.join('\n');
+  }
+
+  #isHeld(j: number, k: number): boolean {
+    return k * this.shape.rowsEach + j < this.shape.held;
   }
 
   #weight(j: number, k: number): string {
     return `${this.name}W${j}_${k}`;
   }
 
-  #load(j: number, k: string): string {
-    const { threads } = this.#workgroup;
-    const { quads } = this.shape;
-    const parts = [0, 1, 2, 3].map((c) =>
-      this.#packed.at(`(${u(j * quads)} + ${k}) * ${u(4 * threads)} + ${u(c * threads)} + lane`),
-    );
-    return `vec4f(${parts.join(', ')})`;
+  #load(j: number, k: number): string {
+    return this.#packed(`${u((j * this.shape.quads + k) * this.#workgroup.threads)} + lane`);
   }
 
   /** Statements that compute W x; `results` are the expressions of the slots' values. */
   product(): { text: string; results: string[] } {
     const { split, rowsEach, quads } = this.shape;
-    const { samples, inRegisters } = this.#workgroup;
+    const { samples } = this.#workgroup;
     const name = this.name;
     const items = Array.from({ length: rowsEach * samples }, (_, item) => ({
       j: Math.floor(item / samples),
@@ -241,19 +265,12 @@ export class MatrixText {
     const read = (q: number, k: string) =>
       `${this.vector}[${u(q * paddedQuads(this.shape))} + ${k} * ${u(split)} + ${name}Part]`;
     const each = Array.from({ length: samples }, (_, q) => q);
-    if (inRegisters) {
-      for (let k = 0; k < quads; k++) {
-        for (const q of each) lines.push(`let ${name}X${k}_${q} = ${read(q, u(k))};`);
-        for (const { j, q } of items) lines.push(accumulate(j, q, this.#weight(j, k), `${name}X${k}_${q}`));
-      }
-    } else {
-      lines.push(`for (var k = 0u; k < ${u(quads)}; k++) {`);
-      for (const q of each) lines.push(`  let x${q} = ${read(q, 'k')};`);
+    for (let k = 0; k < quads; k++) {
+      for (const q of each) lines.push(`let ${name}X${k}_${q} = ${read(q, u(k))};`);
       for (let j = 0; j < rowsEach; j++) {
-        lines.push(`  let w${j} = ${this.#load(j, 'k')};`);
-        for (const q of each) lines.push(`  ${accumulate(j, q, `w${j}`, `x${q}`)}`);
+        if (!this.#isHeld(j, k)) lines.push(`let ${this.#weight(j, k)} = ${this.#load(j, k)};`);
       }
-      lines.push('}');
+      for (const { j, q } of items) lines.push(accumulate(j, q, this.#weight(j, k), `${name}X${k}_${q}`));
     }
     let values = items.map(({ j, q }) => {
       const sum = `${name}S${j}_${q}`;
