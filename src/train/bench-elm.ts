@@ -43,11 +43,12 @@ export function syntheticSpikes(samples: number, steps: number, inputs: number, 
   const stream = new Stream(seed, 'benchElm.spikes');
   const offsets = new Int32Array(samples * steps + 1);
   const channels: number[] = [];
-  for (let row = 0; row < samples * steps; row++) {
+  for (let r = 0; r < samples * steps; r++) {
     // A count with the right mean; every channel alike.
     const count = Math.min(inputs, Math.floor(spikesPerStep * 2 * stream.uniform() + stream.uniform()));
-    channels.push(...stream.permutation(inputs, count).sort());
-    offsets[row + 1] = channels.length;
+    const row = Array.from({ length: count }, () => stream.integer(inputs));
+    channels.push(...row.sort((a, b) => a - b));
+    offsets[r + 1] = channels.length;
   }
   const values = new Float32Array(channels.length).fill(1);
   return { shape: [samples, steps, inputs], offsets, channels: Int32Array.from(channels), values };
