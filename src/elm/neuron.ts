@@ -153,14 +153,18 @@ export class ElmNeuron {
       const names = ['output', ...taps] as const;
       const whole = new Map(names.map((name) => [name, new Float32Array(samples * steps * widths[name])]));
       let state = options.state ?? this.zeroState(samples);
+      const kind = 'offsets' in x ? 'events' : 'float';
+      const plans = new Map<number, ReturnType<typeof compile>>();
+      const compile = (length: number) => session.compile(this.runProgram(samples, length, kind));
       for (let start = 0; start < steps; start += chunkSteps) {
         const length = Math.min(chunkSteps, steps - start);
         const chunk = sliceSteps(x, start, length);
-        const kind = 'offsets' in x ? 'events' : 'float';
-        const plan = await session.compile(this.runProgram(samples, length, kind));
+        // All chunks but the last are of one length.
+        const pending = plans.get(length) ?? compile(length);
+        plans.set(length, pending);
+        const plan = await pending;
         const feeds: Feeds = { x: chunk, 'state.trace': state.trace, 'state.memory': state.memory };
         const result = await plan.run(feeds, [...names, 'state.trace', 'state.memory']);
-        plan.dispose();
         for (const name of names)
           copySteps(result[name], whole.get(name) as Float32Array, samples, steps, start, length, widths[name]);
         state = { trace: result['state.trace'], memory: result['state.memory'] };
