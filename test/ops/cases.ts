@@ -44,6 +44,22 @@ export function randomRouting(inputs: number, branches: number, synapsesPerBranc
   };
 }
 
+/** Overlapping windows of neighbouring inputs, as the NeuronIO routing has them: an input is read on 2 or 3 branches. */
+export function windowRouting(inputs: number, branches: number, synapsesPerBranch: number): ops.Routing {
+  const stride = Math.ceil(inputs / branches);
+  const position = Int32Array.from(
+    { length: branches * synapsesPerBranch },
+    (_, s) => Math.floor(s / synapsesPerBranch) * stride + (s % synapsesPerBranch),
+  );
+  return {
+    inputs,
+    branches,
+    synapsesPerBranch,
+    indices: position.map((p) => Math.min(p, inputs - 1)),
+    mask: Uint8Array.from(position, (p) => (p < inputs ? 1 : 0)),
+  };
+}
+
 function elmScanCase(
   name: string,
   [samples, steps, units]: [number, number, number],
@@ -169,6 +185,12 @@ export const cases: readonly OpCase[] = [
     name: 'events',
     attributes: { routing: randomRouting(11, 3, 9) },
     inputs: { x: { kind: 'events', shape: [5, 6, 11], draw: spikes }, weight: { shape: [27] } },
+  },
+  {
+    primitive: ops.synapticDrive,
+    name: 'events, windows',
+    attributes: { routing: windowRouting(13, 7, 5) },
+    inputs: { x: { kind: 'events', shape: [5, 9, 13], draw: spikes }, weight: { shape: [35] } },
   },
   {
     primitive: ops.synapticDrive,

@@ -10,8 +10,9 @@ import { f32, type I32, i32, v128 } from '../../../runtime/wasm/index.js';
 import type { Lanes } from '../layout.js';
 import type { Kernel, Lowering } from '../lowering.js';
 import type { Emission, Region } from '../steps.js';
+import { bandedDrive, bandedWeightGradient, bandOf } from './drive-banded.js';
 import { writeZeros } from './elementwise.js';
-import { forEvents } from './events.js';
+import { besideLanes, forEvents } from './events.js';
 import { sumLanes } from './vectors.js';
 
 interface Slots {
@@ -135,6 +136,11 @@ export const synapticDrive: Kernel = {
     const x = inputs.x as Tensor;
     const [samples, steps] = x.shape;
     const lanes = l.lanesFor(samples);
+    const band = x.kind === 'events' ? bandOf(routing) : undefined;
+    if (band) {
+      bandedDrive(l, band, x, inputs.weight as Tensor, outputs.drive as Tensor, lanes);
+      return;
+    }
     const tables = tablesOf(l, routing, lanes);
     const weight = slotWeights(l, inputs.weight as Tensor, tables);
     const { branches } = routing;
@@ -146,7 +152,7 @@ export const synapticDrive: Kernel = {
         const { f, pointer } = e;
         f.fill(pointer(drive), 0, drive.words * 4);
         const weights = pointer(weight);
-        forEvents(e, events, { steps, lanes }, drive, branches, ({ row, channel, value }) => {
+        forEvents(e, events, besideLanes(lanes, steps, pointer(drive), branches), ({ row, channel, value }) => {
           forSlots(e, tables, channel, (slot, shift, branch) => {
             const target = f.let(i32.add(row, branch));
             const w = f32.load(i32.add(weights, slot), shift);
@@ -187,8 +193,13 @@ export const synapticDrive: Kernel = {
     }
     const [samples, steps] = x.shape;
     const lanes = l.lanesFor(samples);
-    const tables = tablesOf(l, routing, lanes);
     const gradient = l.lanes(dDrive);
+    const band = x.kind === 'events' ? bandOf(routing) : undefined;
+    if (band) {
+      if (dWeight) bandedWeightGradient(l, band, x, gradient, dWeight, lanes);
+      return;
+    }
+    const tables = tablesOf(l, routing, lanes);
     if (dWeight) weightGradient(l, x, gradient, dWeight, routing, tables, steps, lanes);
     if (dx) {
       const weight = slotWeights(l, inputs.weight as Tensor, tables);
@@ -256,7 +267,7 @@ function weightGradient(
       const { f, pointer } = e;
       const start = pointer(sums);
       f.fill(start, 0, count * 4);
-      forEvents(e, events, { steps, lanes }, dDrive, routing.branches, ({ row, channel, value }) => {
+      forEvents(e, events, besideLanes(lanes, steps, pointer(dDrive), routing.branches), ({ row, channel, value }) => {
         forSlots(e, tables, channel, (slot, shift, branch) => {
           const target = f.let(i32.add(start, slot));
           const gradient = f32.load(i32.add(row, branch));

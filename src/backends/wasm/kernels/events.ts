@@ -6,7 +6,7 @@ import type { Shape } from '../../../base/arrays.js';
 import { type F32, f32, type I32, i32, i32x4, type Local, v128 } from '../../../runtime/wasm/index.js';
 import type { Lanes } from '../layout.js';
 import type { EventRegions } from '../lowering.js';
-import type { Emission, Region, Step } from '../steps.js';
+import type { Emission, Step } from '../steps.js';
 
 export interface EventVisit {
   /** points at feature 0 of the event's time step, at the lane of its sample; the visitor may move it */
@@ -15,27 +15,45 @@ export interface EventVisit {
   readonly value: F32;
 }
 
+/** Which events, and beside what: rows of one pointer per sample and time step. */
+export interface EventWalk {
+  readonly lanes: Lanes;
+  /** time steps of the input */
+  readonly steps: number;
+  /** where the row of the first lane and first step starts, and the bytes from step to step and from lane to lane */
+  readonly rows: I32;
+  readonly rowBytes: number;
+  readonly laneBytes: number;
+  /** the steps to walk: `count` from `first`; default all */
+  readonly first?: I32;
+  readonly count?: number;
+}
+
+/** A walk beside an array in lanes, `features` to a step. */
+export function besideLanes(lanes: Lanes, steps: number, rows: I32, features: number): EventWalk {
+  return { lanes, steps, rows, rowBytes: features * lanes.width * 4, laneBytes: 4 };
+}
+
 export function forEvents(
   { f, pointer, group }: Emission,
   events: EventRegions,
-  { steps, lanes }: { steps: number; lanes: Lanes },
-  rows: Region,
-  features: number,
+  { lanes, steps, rows, rowBytes, laneBytes, first = i32.const(0), count = steps }: EventWalk,
   visit: (event: EventVisit) => void,
 ): void {
   const { samples, width } = lanes;
   const sample = f.let(i32.mul(group, width));
-  const lane = f.let(pointer(rows));
+  const lane = f.let(rows);
   const heads = pointer(events.heads);
   f.forRange(0, width, 1, () => {
     f.if(i32.ltS(sample, samples), () => {
-      const offset = f.let(i32.add(pointer(events.offsets), i32.mul(sample, steps * 4)));
+      const start = i32.shl(i32.add(i32.mul(sample, steps), first), 2);
+      const offset = f.let(i32.add(pointer(events.offsets), start));
       const next = f.let(i32.load(offset));
       const channels = f.let(i32.load(heads));
       const channel = f.let(i32.add(channels, i32.shl(next, 2)));
       const value = f.let(i32.add(i32.load(heads, 4), i32.shl(next, 2)));
       const row = f.let(lane);
-      f.forRange(0, steps, 1, () => {
+      f.forRange(0, count, 1, () => {
         const end = f.let(i32.add(channels, i32.shl(i32.load(offset, 4), 2)));
         f.while(
           () => i32.ltU(channel, end),
@@ -46,11 +64,11 @@ export function forEvents(
           },
         );
         f.add(offset, 4);
-        f.add(row, features * width * 4);
+        f.add(row, rowBytes);
       });
     });
     f.add(sample, 1);
-    f.add(lane, 4);
+    f.add(lane, laneBytes);
   });
 }
 

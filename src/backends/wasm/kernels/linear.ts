@@ -6,7 +6,7 @@ import { type Lanes, sequenceOf } from '../layout.js';
 import type { Kernel, Lowering } from '../lowering.js';
 import type { Emission, Region } from '../steps.js';
 import { writeZeros } from './elementwise.js';
-import { forEvents } from './events.js';
+import { besideLanes, forEvents } from './events.js';
 import { blockSteps, emitLaneSums, emitOuterProduct, emitProduct, forBlocks } from './products.js';
 import { sumLanes } from './vectors.js';
 
@@ -77,7 +77,7 @@ export const linear: Kernel = {
         const { f, pointer } = e;
         const row = f.let(pointer(y));
         startRows(e, row, steps, width, lanes, bias);
-        forEvents(e, events, { steps, lanes }, y, width, ({ row: target, channel, value }) => {
+        forEvents(e, events, besideLanes(lanes, steps, pointer(y), width), ({ row: target, channel, value }) => {
           const column = f.let(i32.add(pointer(weight), i32.shl(channel, 2)));
           f.forRange(0, width, 1, () => {
             f.store(target, f32.add(f32.load(target), f32.mul(value, f32.load(column))));
@@ -245,7 +245,7 @@ function eventWeightGradient(l: Lowering, x: Tensor, dy: Region, dWeight: Tensor
   l.step('linear dW events', lanes, [events.offsets, events.heads, dy], [part], (e) => {
     const { f, pointer } = e;
     f.fill(pointer(part), 0, sizeOf(dWeight.shape) * 4);
-    forEvents(e, events, { steps, lanes }, dy, width, ({ row, channel, value }) => {
+    forEvents(e, events, besideLanes(lanes, steps, pointer(dy), width), ({ row, channel, value }) => {
       const column = f.let(i32.add(pointer(part), i32.shl(channel, 2)));
       f.forRange(0, width, 1, () => {
         f.store(column, f32.add(f32.load(column), f32.mul(value, f32.load(row))));
