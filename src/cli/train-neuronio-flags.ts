@@ -21,7 +21,8 @@ import { labelChoices, labelsAbout, machineFlags, sessionOptions } from './share
 
 /** `--average late`, `--average 0.999` */
 const average: Flag<'late' | number> = {
-  about: 'score and keep averaged parameters: late, the mean over the second half, or the decay of a moving average',
+  about:
+    'score and keep averaged parameters: late, the mean over the second half, or the decay of a moving average; preset 0.9995, others none',
   placeholder: 'late|decay',
   takes: 'one',
   read(where, [text]) {
@@ -41,7 +42,7 @@ export const trainFlags = {
   }),
   ...grouped('Neuron', {
     preset: choice(
-      'published settings for what is not given here: the official script (default), the paper, the 2026 follow-up',
+      'settings for what is not given here: surrogate (default) for some hundred simulations, or as published: the official script, the paper, the 2026 follow-up',
       Object.keys(elmPresets) as ElmPresetName[],
     ),
     memory: whole('memory units d_m; preset 20', { minimum: 1, maximum: 100_000 }),
@@ -50,27 +51,31 @@ export const trainFlags = {
     hiddenLayers: whole('hidden layers of the integration MLP; preset 1', { minimum: 0, maximum: 100 }),
     hiddenWidth: whole('width of a hidden layer; preset twice the memory units', { minimum: 1, maximum: 100_000 }),
     activation: choice('of the hidden layers; preset relu, jax2026 relu2', ['relu', 'silu', 'relu2']),
-    lambda: real('gain λ of the input to the memory; preset 5, paper 10', { above: 0 }),
+    lambda: real('gain λ of the input to the memory; preset and paper 10, others 5', { above: 0 }),
     tauMin: duration("shortest memory timescale; preset '1 ms'"),
     tauMax: duration("longest memory timescale; preset '150 ms', paper '100 ms'"),
     learnTau: negatable('learn the memory timescales; preset no, paper yes'),
   }),
   ...grouped('Training', {
-    steps: whole('updates; preset 350000, paper 342000', { minimum: 1, maximum: 1e9 }),
-    batch: whole('windows in an update; preset 8', { minimum: 1, maximum: 65_536 }),
-    window: duration("length of a window; preset '500 ms'", { minimum: 1, wholeMs: true }),
-    burnIn: duration("start of every window that the loss leaves out; preset '0 ms', others '150 ms'", {
+    steps: whole('updates; preset 20000, script 350000, paper 342000', { minimum: 1, maximum: 1e9 }),
+    batch: whole('windows in an update; preset 4, others 8', { minimum: 1, maximum: 65_536 }),
+    window: duration("length of a window; preset '1000 ms', others '500 ms'", { minimum: 1, wholeMs: true }),
+    burnIn: duration("start of every window that the loss leaves out; preset and script '0 ms', others '150 ms'", {
       wholeMs: true,
     }),
-    learningRate: real('highest learning rate of Adam; preset 5e-4', { above: 0 }),
+    learningRate: real('highest learning rate of Adam; preset 2e-3, others 5e-4', { above: 0 }),
     schedule: choice('of the learning rate; preset cosine', scheduleNames),
     warmup: whole('updates over which warmup-cosine rises; default a twentieth of the steps', { minimum: 0 }),
     clip: real('largest norm of the gradient, 0 for any; preset 0, jax2026 1', { minimum: 0 }),
-    inputDropout: real('share of the input spikes left out while training; default 0', { minimum: 0, maximum: 0.999 }),
-    segmentJitter: real('spread of a random shift of input spikes to nearby segments; default 0', {
-      minimum: 0,
-      maximum: 639,
-    }),
+    inputDropout: real('share of the input spikes left out while training; preset 0', { minimum: 0, maximum: 0.999 }),
+    segmentJitter: real(
+      'spread of a random shift of input spikes to nearby segments, in segments; preset 3, others 0',
+      {
+        minimum: 0,
+        maximum: 639,
+      },
+    ),
+    weightPenalty: real('λ of the penalty λ/2·Σw² on MLP and read-out; preset 1e-4, others 0', { minimum: 0 }),
     average,
     validEvery: whole('updates between validations; default ten in a run, at least one an epoch', { minimum: 1 }),
     seed: whole('decides every random draw; default 0', { minimum: 0 }),
@@ -96,7 +101,7 @@ export interface EarlierSettings {
 
 /** What the flags ask of `fitNeuronIO`, apart from the run's folder. What was not given stays undefined. */
 export function fitOptions(flags: TrainValues, earlier: EarlierSettings = {}): FitNeuronIOOptions {
-  const preset = neuronIOTraining[flags.preset ?? earlier.preset ?? 'script'];
+  const preset = neuronIOTraining[flags.preset ?? earlier.preset ?? 'surrogate'];
   const steps = flags.steps ?? earlier.steps ?? preset.steps;
   const windowMs = flags.window ?? earlier.windowMs ?? preset.windowMs;
   const { schedule, warmup } = flags;
@@ -128,6 +133,7 @@ export function fitOptions(flags: TrainValues, earlier: EarlierSettings = {}): F
     batch: flags.batch,
     windowMs: flags.window,
     lossBurnInMs: flags.burnIn,
+    weightPenalty: flags.weightPenalty,
     augmentation: augmentation(flags, earlier.augmentation),
     validEvery: flags.validEvery,
     labels: flags.labels,

@@ -1,6 +1,7 @@
 /** @file Losses composed from the loss primitives. */
+import { sizeOf } from '../base/arrays.js';
 import { inputError } from '../base/errors.js';
-import { apply, type Tensor } from '../graph/index.js';
+import { apply, constant, type Tensor } from '../graph/index.js';
 import { bceWithLogits, meanSquaredError, scale, slice, sum } from '../ops/index.js';
 
 /** `[B, T, ..]` without its first `burnIn` steps, in which a memory that starts empty is still filling. */
@@ -26,4 +27,15 @@ export function neuronIOLoss(prediction: Tensor, spikes: Tensor, soma: Tensor, b
   const somaLoss = apply(meanSquaredError, { prediction: channel(1), target: afterBurnIn(soma, burnIn) }).loss;
   const half = (x: Tensor) => apply(scale, { x }, { factor: 0.5 }).y;
   return apply(sum, { terms: [half(spikeLoss), half(somaLoss)] }).y;
+}
+
+/** The penalty λ/2 · Σ w² over weights, to be added to a loss: it pulls them towards zero. */
+export function weightPenalty(weights: readonly Tensor[], lambda: number): Tensor {
+  const terms = weights.map((weight) => {
+    const size = sizeOf(weight.shape);
+    const zero = constant(new Float64Array(size), weight.shape);
+    const { loss } = apply(meanSquaredError, { prediction: weight, target: zero });
+    return apply(scale, { x: loss }, { factor: (lambda / 2) * size }).y;
+  });
+  return apply(sum, { terms }).y;
 }

@@ -79,18 +79,19 @@ test('the same seed gives the same neuron, another seed another; without validat
 });
 
 test('every preset trains; the average of the parameters is what is saved', async () => {
-  for (const preset of ['script', 'paper', 'jax2026'] as const) {
+  for (const preset of ['script', 'paper', 'jax2026', 'surrogate'] as const) {
     // The presets leave out the first 150 ms, so their windows have to be longer.
     const folder = memoryFolder();
     const { neuron } = await fitNeuronIO({ ...small, valid: undefined, preset, steps: 2, windowMs: 160, out: folder });
     const config = JSON.parse(new TextDecoder().decode(await folder.read('config.json')));
     assert.is(config.preset, preset);
-    assert.is(config.lossBurnInMs, preset === 'script' ? 0 : 150);
+    assert.is(config.lossBurnInMs, preset === 'paper' || preset === 'jax2026' ? 150 : 0);
+    assert.is(config.augmentation.segmentJitter, preset === 'surrogate' ? 3 : undefined);
     assert.is(config.training.clipNorm, preset === 'jax2026' ? 1 : undefined);
     assert.is(neuron.config.learnTau, preset === 'paper');
   }
-  const last = await fitNeuronIO({ ...small, steps: 10 });
-  const averaged = await fitNeuronIO({ ...small, steps: 10, averaging: { kind: 'late', from: 0 } });
+  const last = await fitNeuronIO({ ...small, preset: 'script', steps: 10 });
+  const averaged = await fitNeuronIO({ ...small, preset: 'script', steps: 10, averaging: { kind: 'late', from: 0 } });
   assert.not.equal(
     [...averaged.neuron.parameters.get('w_y.weight')!.data],
     [...last.neuron.parameters.get('w_y.weight')!.data],

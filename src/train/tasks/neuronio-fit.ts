@@ -29,7 +29,7 @@ export interface FitNeuronIOOptions extends SessionOptions {
   data?: NeuronIOData;
   /** what to select and score on; without it the last parameters are kept */
   valid?: NeuronIOData;
-  /** settles what is not given here; default `script` */
+  /** settles what is not given here; default `surrogate` */
   preset?: ElmPresetName;
   /** changes to the preset's neuron, such as `{ memory: 50 }` */
   model?: Partial<ElmOptions>;
@@ -47,8 +47,10 @@ export interface FitNeuronIOOptions extends SessionOptions {
   batch?: number;
   windowMs?: number;
   lossBurnInMs?: number;
-  /** changes to the input spikes while training, against over-fitting; default none */
+  /** changes to the input spikes while training, against over-fitting; what is left out is the preset's */
   augmentation?: Augmentation;
+  /** λ of the penalty λ/2 · Σ w² on the weights of the MLP and the read-out; default the preset's */
+  weightPenalty?: number;
   /** updates between validations; default the preset's epoch, but at least ten validations a run */
   validEvery?: number;
   /** updates between checkpoints; default `validEvery`. One is also made every minute. */
@@ -114,7 +116,7 @@ export async function fitNeuronIO(given: FitNeuronIOOptions): Promise<FitResult>
   const trainData = await dataset('data', options.data);
   const valid = options.valid === undefined ? undefined : await dataset('valid', options.valid);
   const settled = settle(options, trainData, valid);
-  const { seed, preset, plan, batch, windowMs, lossBurnInMs, labels, augmentation } = settled;
+  const { seed, preset, plan, batch, windowMs, lossBurnInMs, labels, augmentation, weightPenalty } = settled;
   const neuron = ElmNeuron.create({ ...elmPresets[preset], ...options.model } as ElmOptions, seed);
   const decisive = {
     task: 'neuronio',
@@ -126,6 +128,7 @@ export async function fitNeuronIO(given: FitNeuronIOOptions): Promise<FitResult>
     windowMs,
     lossBurnInMs,
     augmentation,
+    weightPenalty,
     labels: labels ?? trainData.labels,
     data: identity(trainData),
     valid: valid ? identity(valid) : null,
@@ -141,6 +144,7 @@ export async function fitNeuronIO(given: FitNeuronIOOptions): Promise<FitResult>
     lossBurnInMs,
     labels,
     augmentation,
+    weightPenalty,
   });
 
   const { precision, threads, simd } = options;
@@ -229,7 +233,7 @@ function settle(options: FitNeuronIOOptions, data: NeuronIODataset, valid: Neuro
   const preset = requireOneOf(
     where,
     'preset',
-    options.preset ?? 'script',
+    options.preset ?? 'surrogate',
     Object.keys(neuronIOTraining) as ElmPresetName[],
   );
   const defaults = neuronIOTraining[preset];
@@ -245,7 +249,7 @@ function settle(options: FitNeuronIOOptions, data: NeuronIODataset, valid: Neuro
     warmupSteps: options.warmupSteps,
     finalRate: options.finalRate,
     clipNorm: clipNorm || undefined,
-    averaging: options.averaging,
+    averaging: settled.averaging,
     validEvery: options.validEvery ?? Math.min(defaults.epochSteps, Math.max(1, Math.ceil(steps / 10))),
   };
   checkPlan(plan);
@@ -253,8 +257,9 @@ function settle(options: FitNeuronIOOptions, data: NeuronIODataset, valid: Neuro
   if (options.labels === 'exact' && inexact) {
     throw inputError(where, 'exact spike times in all data', 'float16 ones', "use labels 'float16'");
   }
-  const { batch, windowMs, lossBurnInMs, augmentation = {} } = settled;
-  return { preset, seed, plan, batch, windowMs, lossBurnInMs, augmentation, labels: options.labels };
+  const { batch, windowMs, lossBurnInMs, weightPenalty = 0 } = settled;
+  const augmentation = { ...defaults.augmentation, ...options.augmentation };
+  return { preset, seed, plan, batch, windowMs, lossBurnInMs, augmentation, weightPenalty, labels: options.labels };
 }
 
 /** Refuses to go on with a run under other settings; names the first that differs. */
@@ -290,7 +295,8 @@ function modelNotes(
   execution: Execution,
   valid: NeuronIOResult | undefined,
 ) {
-  const { task, preset, seed, training, batch, windowMs, lossBurnInMs, augmentation, labels, data } = decisive;
+  const { task, preset, seed, training, batch, windowMs, lossBurnInMs, augmentation, weightPenalty, labels, data } =
+    decisive;
   return {
     training: {
       task,
@@ -301,6 +307,7 @@ function modelNotes(
       windowMs,
       lossBurnInMs,
       augmentation,
+      weightPenalty,
       labels,
       selectedStep: result.selectedStep,
       seconds: Math.round(result.seconds),

@@ -2,11 +2,11 @@
  * @file Fitting an ELM neuron to NeuronIO as a training task: random windows, ½ BCE on spikes + ½ MSE on the soma, scored
  * by the official evaluation, selected by the validation soma RMSE as the authors do.
  */
-import { inputError, requireInteger } from '../../base/errors.js';
+import { inputError, requireInteger, requireNumber } from '../../base/errors.js';
 import { type Augmentation, type LabelKind, type NeuronIODataset, randomBatches } from '../../data/index.js';
 import { type ElmNeuron, parameterVariables, traceElm } from '../../elm/index.js';
 import { apply, compile, type Feeds, input, type Session, type Tensor } from '../../graph/index.js';
-import { slice } from '../../ops/index.js';
+import { add, slice } from '../../ops/index.js';
 import {
   evaluateNeuronIO,
   type NeuronIOEvaluation,
@@ -14,7 +14,7 @@ import {
   type NeuronIOPrediction,
   type NeuronIOResult,
 } from '../evaluation/neuronio.js';
-import { neuronIOLoss } from '../losses.js';
+import { neuronIOLoss, weightPenalty } from '../losses.js';
 import type { Scores, Tensors, TrainingTask } from '../task.js';
 
 export interface NeuronIOTaskOptions {
@@ -29,11 +29,25 @@ export interface NeuronIOTaskOptions {
   readonly lossBurnInMs: number;
   readonly labels?: LabelKind;
   readonly augmentation?: Augmentation;
+  /** λ of the penalty λ/2 · Σ w² on the weights of the MLP and the read-out; default 0 */
+  readonly weightPenalty?: number;
 }
 
 /** The task for the training loop. Errors: a neuron of other widths than NeuronIO's, windows that do not fit. */
 export function neuronIOTask(options: NeuronIOTaskOptions): TrainingTask {
-  const { neuron, train, valid, seed, batch, windowMs, lossBurnInMs, labels, augmentation } = options;
+  const {
+    neuron,
+    train,
+    valid,
+    seed,
+    batch,
+    windowMs,
+    lossBurnInMs,
+    labels,
+    augmentation,
+    weightPenalty: lambda = 0,
+  } = options;
+  requireNumber('neuronIOTask', 'weightPenalty', lambda, { minimum: 0 });
   requireNeuronIOWidths('neuronIOTask', neuron);
   requireInteger('neuronIOTask', 'lossBurnInMs', lossBurnInMs, { minimum: 0, maximum: windowMs - 1 });
   const make = randomBatches(train, { seed, batch, windowMs, labels, augmentation });
@@ -51,7 +65,10 @@ export function neuronIOTask(options: NeuronIOTaskOptions): TrainingTask {
     loss(variables, shapes) {
       const { output } = traceElm(neuron.config, neuron.routing, input('x', 'events', shapes.x), variables);
       const target = (name: string) => input(name, 'float', shapes.target);
-      return neuronIOLoss(output, target('spikes'), target('soma'), lossBurnInMs);
+      const loss = neuronIOLoss(output, target('spikes'), target('soma'), lossBurnInMs);
+      if (lambda === 0) return loss;
+      const weights = neuron.trainable.filter((name) => name.endsWith('.weight')).map((name) => variables[name]);
+      return apply(add, { a: loss, b: weightPenalty(weights, lambda) }).y;
     },
     evaluator:
       valid &&
