@@ -2,11 +2,13 @@
 import type { AnyCommand } from '../command.js';
 import { backendsCommand } from './backends.js';
 import { benchElmCommand } from './bench-elm.js';
+import { cellsCommand } from './cells.js';
 import { convertCommand } from './convert.js';
 import { evalCommand } from './eval.js';
 import { infoCommand } from './info.js';
 import { predictCommand } from './predict.js';
 import { quickstartCommand } from './quickstart.js';
+import { simulateCommand } from './simulate.js';
 import { trainNeuronIOCommand } from './train-neuronio.js';
 
 export const commands: readonly AnyCommand[] = [
@@ -16,6 +18,8 @@ export const commands: readonly AnyCommand[] = [
   predictCommand,
   infoCommand,
   convertCommand,
+  simulateCommand,
+  cellsCommand,
   backendsCommand,
   benchElmCommand,
 ];
