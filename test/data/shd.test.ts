@@ -18,6 +18,7 @@ import {
   shdAddingBatches,
   shdBatches,
   spokenDigits,
+  summariseDigits,
   validationSplit,
 } from '../../src/data/index.js';
 import { bytesSource } from '../../src/io/index.js';
@@ -240,7 +241,27 @@ test('what is no recording is refused', async () => {
   await throws(() => openSpokenDigits(temporaryFolder()), /spoken digits in .*, got none/);
 });
 
+test('a summary counts what is there', async () => {
+  const { perClass, ...summary } = await summariseDigits(toy(8));
+  assert.equal(summary, {
+    recordings: 8,
+    parts: { train: 6, test: 2 },
+    channels: 700,
+    classes,
+    speakers: 3,
+    spikes: 40,
+    silentChannels: 700 - 9,
+    lastSpikeS: 1.2,
+  });
+  assert.is(perClass[7], 1);
+  assert.is(
+    perClass.reduce((sum, count) => sum + count, 0),
+    8,
+  );
+});
+
 type Facts = {
+  total_spikes: number;
   num_samples: number;
   labels: number[];
   speakers: number[];
@@ -264,6 +285,7 @@ test.withReference('the reference files: counts as the official loader has them'
       data.info.map((info) => info.speaker),
       facts.speakers,
     );
+    assert.is((await summariseDigits(data)).spikes, facts.total_spikes);
     assert.is(data.indices(name === 'shd_test.h5' ? 'test' : 'train').length, data.count);
     for (const [i, { binned }] of Object.entries(facts.samples)) {
       for (const [bin, counts] of Object.entries(binned)) {

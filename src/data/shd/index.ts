@@ -6,3 +6,4 @@ export { openSpokenDigits, type SpokenDigitsInput } from './open.js';
 export * from './recordings.js';
 export * from './shards.js';
 export * from './split.js';
+export * from './summary.js';
