@@ -118,8 +118,8 @@ const neuronio = {
 
 /**
  * The published settings for NeuronIO, which differ: `script` the official training script, `paper` Table S1 of Spieler et
- * al. 2024, `jax2026` the modified ELM of the 2026 follow-up; and `surrogate`, what dendra found best when there are a
- * hundred simulations rather than ten thousand (docs/training.md): the script's neuron with the paper's λ.
+ * al. 2024, `jax2026` the modified ELM of the 2026 follow-up; and `surrogate`, the script's neuron, which dendra
+ * trains differently when there are a hundred simulations rather than ten thousand (docs/training.md).
  */
 export const elmPresets = {
   script: { ...neuronio, version: 'v1', lambda: 5, tauMinMs: 1, tauMaxMs: 150 },
@@ -147,7 +147,7 @@ export const elmPresets = {
     synapseWeight: 0.05,
     outputBias: [-5, 0],
   },
-  surrogate: { ...neuronio, version: 'v1', lambda: 10, tauMinMs: 1, tauMaxMs: 150 },
+  surrogate: { ...neuronio, version: 'v1', lambda: 5, tauMinMs: 1, tauMaxMs: 150 },
 } as const satisfies Record<string, ElmOptions>;
 
 export type ElmPresetName = keyof typeof elmPresets;

@@ -25,6 +25,12 @@ export interface Evaluator {
   dispose(): void;
 }
 
+export interface TaskLoss {
+  readonly loss: Tensor;
+  /** by name of the carried variable */
+  readonly carried?: Tensors;
+}
+
 export interface TrainingTask {
   readonly name: string;
   /** The model's float tensors with their initial values, by official name. */
@@ -33,8 +39,13 @@ export interface TrainingTask {
   batch(step: number): Promise<Feeds>;
   /** The shape of every array and event input in a batch: one plan is made for each set of shapes. */
   shapesOf(feeds: Feeds): Readonly<Record<string, Shape>>;
-  /** The loss as graph, over parameters and inputs named as in the batch. `step` is a scalar input, from 0 (dropout). */
-  loss(variables: Tensors, shapes: Readonly<Record<string, Shape>>, step: Tensor): Tensor;
+  /** Variables that updates carry from step to step but that are not trained, such as a state; zero at first. */
+  readonly carried?: ReadonlyMap<string, Shape>;
+  /**
+   * The loss as graph, over parameters and inputs named as in the batch, and what the carried variables become. `step` is
+   * a scalar input, from 0 (dropout).
+   */
+  loss(variables: Tensors, shapes: Readonly<Record<string, Shape>>, step: Tensor): TaskLoss;
   /** Prepares scoring on held-out data, where there is any; `variables` hold the parameters to score. */
   evaluator?(session: Session, variables: Tensors): Promise<Evaluator>;
   /** Required where there is an evaluator. */

@@ -57,6 +57,7 @@ export function trainingUpdate(task: TrainingTask, plan: TrainingPlan): Training
     if (averaging) keep(averageName(name), shape, data);
   }
   keep(lossName, []);
+  for (const [name, shape] of task.carried ?? []) keep(name, shape);
 
   const tensors = (): Record<string, Tensor> =>
     Object.fromEntries([...task.variables].map(([name, { shape }]) => [name, variable(name, shape)]));
@@ -72,7 +73,7 @@ export function trainingUpdate(task: TrainingTask, plan: TrainingPlan): Training
     program(shapes) {
       const parameters = tensors();
       const changed = trainable.map(({ name }) => parameters[name]);
-      const loss = task.loss(parameters, shapes, scalarInput('step'));
+      const { loss, carried = {} } = task.loss(parameters, shapes, scalarInput('step'));
       const { updates, updated } = optimiserStep(
         plan,
         trainable,
@@ -84,7 +85,8 @@ export function trainingUpdate(task: TrainingTask, plan: TrainingPlan): Training
       const mean = movedTowards([variable(lossName, [])], [loss], scalarInput('lossWeight'));
       const averages = trainable.map(({ name, shape }) => variable(averageName(name), shape));
       const averaged = averaging ? movedTowards(averages, updated, scalarInput('averageWeight')) : [];
-      return { outputs: { loss: mean[0].value }, updates: [...updates, ...mean, ...averaged] };
+      const states = Object.entries(carried).map(([name, value]) => ({ variable: variable(name, value.shape), value }));
+      return { outputs: { loss: mean[0].value }, updates: [...updates, ...mean, ...averaged, ...states] };
     },
     scalars: (step, learningRate, meanOver) => ({
       learningRate,

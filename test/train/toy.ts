@@ -41,7 +41,7 @@ export function toyTask({ scores, onBatch }: ToyOptions = {}): TrainingTask {
         weight: variables.w,
         bias: variables.fixed,
       }).y;
-      return apply(meanSquaredError, { prediction, target: input('y', 'float', shapes.y) }).loss;
+      return { loss: apply(meanSquaredError, { prediction, target: input('y', 'float', shapes.y) }).loss };
     },
     async evaluator(session, variables) {
       let call = 0;

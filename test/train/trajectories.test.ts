@@ -38,7 +38,8 @@ function goldenTask(neuron: ElmNeuron, arrays: Map<string, FileArray>, precision
     loss(variables) {
       const x = input('x', 'events', [samples, steps, inputs]);
       const { output } = traceElm(neuron.config, neuron.routing, x, variables);
-      return neuronIOLoss(output, input('spikes', 'float', [samples, steps]), input('soma', 'float', [samples, steps]));
+      const target = (name: string) => input(name, 'float', [samples, steps]);
+      return { loss: neuronIOLoss(output, target('spikes'), target('soma')) };
     },
   };
 }

@@ -51,6 +51,8 @@ export interface FitNeuronIOOptions extends SessionOptions {
   augmentation?: Augmentation;
   /** λ of the penalty λ/2 · Σ w² on the weights of the MLP and the read-out; default the preset's */
   weightPenalty?: number;
+  /** train on consecutive windows that carry the state (truncated back-propagation); default false: random windows */
+  carryState?: boolean;
   /** updates between validations; default the preset's epoch, but at least ten validations a run */
   validEvery?: number;
   /** updates between checkpoints; default `validEvery`. One is also made every minute. */
@@ -116,7 +118,8 @@ export async function fitNeuronIO(given: FitNeuronIOOptions): Promise<FitResult>
   const trainData = await dataset('data', options.data);
   const valid = options.valid === undefined ? undefined : await dataset('valid', options.valid);
   const settled = settle(options, trainData, valid);
-  const { seed, preset, plan, batch, windowMs, lossBurnInMs, labels, augmentation, weightPenalty } = settled;
+  const { seed, preset, plan, batch, windowMs, lossBurnInMs, labels, augmentation, weightPenalty, carryState } =
+    settled;
   const neuron = ElmNeuron.create({ ...elmPresets[preset], ...options.model } as ElmOptions, seed);
   const decisive = {
     task: 'neuronio',
@@ -129,6 +132,7 @@ export async function fitNeuronIO(given: FitNeuronIOOptions): Promise<FitResult>
     lossBurnInMs,
     augmentation,
     weightPenalty,
+    carryState,
     labels: labels ?? trainData.labels,
     data: identity(trainData),
     valid: valid ? identity(valid) : null,
@@ -145,6 +149,7 @@ export async function fitNeuronIO(given: FitNeuronIOOptions): Promise<FitResult>
     labels,
     augmentation,
     weightPenalty,
+    carryState,
   });
 
   const { precision, threads, simd } = options;
@@ -257,9 +262,20 @@ function settle(options: FitNeuronIOOptions, data: NeuronIODataset, valid: Neuro
   if (options.labels === 'exact' && inexact) {
     throw inputError(where, 'exact spike times in all data', 'float16 ones', "use labels 'float16'");
   }
-  const { batch, windowMs, lossBurnInMs, weightPenalty = 0 } = settled;
+  const { batch, windowMs, lossBurnInMs, weightPenalty = 0, carryState = false } = settled;
   const augmentation = { ...defaults.augmentation, ...options.augmentation };
-  return { preset, seed, plan, batch, windowMs, lossBurnInMs, augmentation, weightPenalty, labels: options.labels };
+  return {
+    preset,
+    seed,
+    plan,
+    batch,
+    windowMs,
+    lossBurnInMs,
+    augmentation,
+    weightPenalty,
+    carryState,
+    labels: options.labels,
+  };
 }
 
 /** Refuses to go on with a run under other settings; names the first that differs. */
@@ -295,8 +311,20 @@ function modelNotes(
   execution: Execution,
   valid: NeuronIOResult | undefined,
 ) {
-  const { task, preset, seed, training, batch, windowMs, lossBurnInMs, augmentation, weightPenalty, labels, data } =
-    decisive;
+  const {
+    task,
+    preset,
+    seed,
+    training,
+    batch,
+    windowMs,
+    lossBurnInMs,
+    augmentation,
+    weightPenalty,
+    carryState,
+    labels,
+    data,
+  } = decisive;
   return {
     training: {
       task,
@@ -308,6 +336,7 @@ function modelNotes(
       lossBurnInMs,
       augmentation,
       weightPenalty,
+      carryState,
       labels,
       selectedStep: result.selectedStep,
       seconds: Math.round(result.seconds),

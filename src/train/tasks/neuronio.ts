@@ -3,10 +3,18 @@
  * by the official evaluation, selected by the validation soma RMSE as the authors do.
  */
 import { inputError, requireInteger, requireNumber } from '../../base/errors.js';
-import { type Augmentation, type LabelKind, type NeuronIODataset, randomBatches } from '../../data/index.js';
-import { type ElmNeuron, parameterVariables, traceElm } from '../../elm/index.js';
-import { apply, compile, type Feeds, input, type Session, type Tensor } from '../../graph/index.js';
-import { add, slice } from '../../ops/index.js';
+import {
+  type Augmentation,
+  type BatchMaker,
+  type LabelKind,
+  type NeuronIOBatch,
+  type NeuronIODataset,
+  randomBatches,
+  sequenceBatches,
+} from '../../data/index.js';
+import { type ElmNeuron, parameterVariables, traceElm, traceWidth } from '../../elm/index.js';
+import { apply, compile, type Feeds, input, type Session, type Tensor, variable } from '../../graph/index.js';
+import { add, multiply, slice } from '../../ops/index.js';
 import {
   evaluateNeuronIO,
   type NeuronIOEvaluation,
@@ -31,6 +39,8 @@ export interface NeuronIOTaskOptions {
   readonly augmentation?: Augmentation;
   /** λ of the penalty λ/2 · Σ w² on the weights of the MLP and the read-out; default 0 */
   readonly weightPenalty?: number;
+  /** consecutive windows that carry the state (truncated back-propagation), rather than random ones from rest */
+  readonly carryState?: boolean;
 }
 
 /** The task for the training loop. Errors: a neuron of other widths than NeuronIO's, windows that do not fit. */
@@ -46,11 +56,19 @@ export function neuronIOTask(options: NeuronIOTaskOptions): TrainingTask {
     labels,
     augmentation,
     weightPenalty: lambda = 0,
+    carryState = false,
   } = options;
   requireNumber('neuronIOTask', 'weightPenalty', lambda, { minimum: 0 });
   requireNeuronIOWidths('neuronIOTask', neuron);
   requireInteger('neuronIOTask', 'lossBurnInMs', lossBurnInMs, { minimum: 0, maximum: windowMs - 1 });
-  const make = randomBatches(train, { seed, batch, windowMs, labels, augmentation });
+  const batches = { seed, batch, windowMs, labels, augmentation };
+  const make: BatchMaker<NeuronIOBatch & { readonly first?: boolean }> = carryState
+    ? sequenceBatches(train, batches)
+    : randomBatches(train, batches);
+  const stateShapes = {
+    'state.trace': [batch, traceWidth(neuron.config)],
+    'state.memory': [batch, neuron.config.memory],
+  };
   const trainable = new Set(neuron.trainable);
   return {
     name: 'neuronio',
@@ -58,17 +76,26 @@ export function neuronIOTask(options: NeuronIOTaskOptions): TrainingTask {
       [...neuron.parameters].map(([name, tensor]) => [name, { ...tensor, trainable: trainable.has(name) }]),
     ),
     async batch(step) {
-      const { inputs, spikeTarget, somaTarget } = await make(step);
-      return { x: inputs, spikes: spikeTarget, soma: somaTarget };
+      const { inputs, spikeTarget, somaTarget, first } = await make(step);
+      const continues = carryState ? { continues: Float32Array.of(first ? 0 : 1) } : undefined;
+      return { x: inputs, spikes: spikeTarget, soma: somaTarget, ...continues };
     },
     shapesOf: () => ({ x: [batch, windowMs, neuron.config.inputs], target: [batch, windowMs] }),
+    ...(carryState && { carried: new Map(Object.entries(stateShapes)) }),
     loss(variables, shapes) {
-      const { output } = traceElm(neuron.config, neuron.routing, input('x', 'events', shapes.x), variables);
+      const x = input('x', 'events', shapes.x);
+      // A first window starts from rest: `continues` is 0 there, else 1.
+      const carried = (name: keyof typeof stateShapes) =>
+        apply(multiply, { a: variable(name, stateShapes[name]), b: input('continues', 'float', []) }).y;
+      const initial = carryState ? { trace: carried('state.trace'), memory: carried('state.memory') } : undefined;
+      const { output, finalState } = traceElm(neuron.config, neuron.routing, x, variables, initial);
       const target = (name: string) => input(name, 'float', shapes.target);
-      const loss = neuronIOLoss(output, target('spikes'), target('soma'), lossBurnInMs);
-      if (lambda === 0) return loss;
+      const fit = neuronIOLoss(output, target('spikes'), target('soma'), lossBurnInMs);
       const weights = neuron.trainable.filter((name) => name.endsWith('.weight')).map((name) => variables[name]);
-      return apply(add, { a: loss, b: weightPenalty(weights, lambda) }).y;
+      return {
+        loss: lambda === 0 ? fit : apply(add, { a: fit, b: weightPenalty(weights, lambda) }).y,
+        ...(carryState && { carried: { 'state.trace': finalState.trace, 'state.memory': finalState.memory } }),
+      };
     },
     evaluator:
       valid &&

@@ -5,8 +5,8 @@
  * | | `script` | `paper` | `jax2026` | `surrogate` |
  * |---|---|---|---|---|
  * | optimiser | Adam 5e-4, cosine to 0 | the same | the same, clipped at global norm 1 | Adam 2e-3, cosine to 0 |
- * | batch × steps | 8 × 350,000 | 8 × 342,000 | 8 × 350,000 | 4 × 20,000 |
- * | window, loss from | 500 ms, 0 ms | 500 ms, 150 ms | 500 ms, 150 ms | 1000 ms, 0 ms |
+ * | batch × steps | 8 × 350,000 | 8 × 342,000 | 8 × 350,000 | 8 × 20,000 |
+ * | window, loss from | 500 ms, 0 ms | 500 ms, 150 ms | 500 ms, 150 ms | 500 ms, 0 ms |
  * | against over-fitting | – | – | – | segment jitter 3, weight penalty 1e-4, moving average 0.9995 |
  * | steps between validations | 10,000 | 11,400 | 10,000 | 1,000 |
  */
@@ -42,8 +42,6 @@ export const neuronIOTraining: Readonly<Record<ElmPresetName, NeuronIOTraining>>
   surrogate: {
     ...common,
     learningRate: 2e-3,
-    batch: 4,
-    windowMs: 1000,
     lossBurnInMs: 0,
     steps: 20_000,
     epochSteps: 1000,
