@@ -57,7 +57,7 @@ export function createCochlea(options: CochleaOptions = {}): Cochlea {
   const best = settings.aboveNyquist === 'silent' ? bestFrequenciesHz(channels) : undefined;
   let blocks: { rateHz: number; first: number; membrane: BlockMembrane } | undefined;
 
-  /** The first channel whose best frequency the recording can hold. */
+  /** The first channel whose best frequency a sound of this rate can hold. */
   const firstHearing = (rateHz: number): number => {
     if (!best) return 0;
     const found = best.findIndex((hertz) => hertz <= rateHz / 2);
@@ -82,7 +82,7 @@ export function createCochlea(options: CochleaOptions = {}): Cochlea {
       if (samples.length < 2) throw inputError('Cochlea.hear', 'at least 2 samples', samples.length);
       const [sound, rateHz] = prepare(samples, recordedHz, settings);
       const stepsHz = Math.floor(rateHz / 2);
-      const first = firstHearing(recordedHz);
+      const first = firstHearing(Math.min(recordedHz, rateHz));
       const moved = move(sound, rateHz, first);
       const numbers = settings.random === 'mt19937' ? (twister ?? new MersenneTwister(settings.seed)) : undefined;
       const fromTwister = numbers && firingsFromTwister(numbers);

@@ -65,10 +65,12 @@ test('a click is answered after it, not before; the original runs ahead', () => 
 test('channels above the recording’s half-rate are silent and reported', () => {
   const stream = new Stream(1, 'test');
   const noise = Float64Array.from({ length: 1600 }, () => stream.normal());
-  const spikes = createCochlea({ channels: 700 }).hear(noise, 8000);
-  assert.ok(Math.abs(spikes.silentChannels - 216) < 3, `${spikes.silentChannels}`);
+  const spikes = createCochlea({ channels: 140 }).hear(noise, 8000);
+  assert.ok(Math.abs(spikes.silentChannels - 43) < 2, `${spikes.silentChannels}`);
   assert.ok(Math.min(...spikes.spikeChannels) >= spikes.silentChannels);
-  const all = createCochlea({ channels: 70, aboveNyquist: 'rest' }).hear(noise, 8000);
+  const low = createCochlea({ channels: 20, resampleHz: 8000 }).hear(new Float64Array(4800).fill(1), 48000);
+  assert.ok(low.silentChannels >= 6, `${low.silentChannels}`);
+  const all = createCochlea({ channels: 20, aboveNyquist: 'rest' }).hear(noise, 8000);
   assert.is(all.silentChannels, 0);
 });
 
@@ -126,8 +128,8 @@ async function sameSpikes(reference: (...path: string[]) => string, name: string
   );
 }
 
-test.withReference('the original’s spikes, every one: a digit and a tone', async (reference) => {
-  for (const name of ['3_theo_0', 'tone_500_0dB']) await sameSpikes(reference, name);
+test.withReference('the original’s spikes, every one: a digit', async (reference) => {
+  await sameSpikes(reference, '3_theo_0');
 });
 
 if (process.env.DENDRA_SLOW) {

@@ -21,7 +21,7 @@ import {
   summariseDigits,
   validationSplit,
 } from '../../src/data/index.js';
-import { bytesSource } from '../../src/io/index.js';
+import { bytesSource, writeZip } from '../../src/io/index.js';
 import { assert, suite, temporaryFolder, throws } from '../harness.js';
 
 const test = suite('data/shd');
@@ -314,7 +314,7 @@ test.withReference('the reference files: counts as the official loader has them'
   }
 });
 
-test.withReference('folders, gzip and conversion to shards give the same batches', async (reference) => {
+test.withReference('folders, gzip, zip and conversion to shards give the same batches', async (reference) => {
   const whole = await openSpokenDigits(reference('shd'));
   assert.is(whole.count, 84);
   assert.is(whole.indices('test').length, 24);
@@ -327,6 +327,10 @@ test.withReference('folders, gzip and conversion to shards give the same batches
   const packed = await openSpokenDigits(gzipped);
   assert.is(packed.info[0].part, 'test');
   assert.equal(await shdAddingBatches(packed, { seed: 5, batch: 2, inputDropout: 0.5 }).make(3), batch);
+  const plain = new Uint8Array(readFileSync(reference('shd', 'shd_test.h5')));
+  const zipped = await openSpokenDigits(bytesSource(await writeZip([['shd_test.h5', plain]]), 'train.zip'));
+  assert.equal(await shdAddingBatches(zipped, { seed: 5, batch: 2, inputDropout: 0.5 }).make(3), batch);
+  assert.is(zipped.indices('test').length, 24);
   const folder = temporaryFolder();
   const credits = { provenance: 'reference', licence: 'none' };
   const files = await convertSpokenDigits(test, join(folder, 'test'), { ...credits, perShard: 10 });

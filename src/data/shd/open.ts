@@ -126,7 +126,8 @@ async function readShd(source: ByteSource): Promise<DigitFile | undefined> {
   ] as const) {
     if (length !== labels.length) throw inputError(`${where}: ${field}`, `${labels.length} rows, as labels`, length);
   }
-  const baseName = source.name.split(/[\\/]/).at(-1) ?? source.name;
+  // The file's own name: not its folder's, nor that of the archive it came in.
+  const baseName = source.name.split(/[\\/]|: /).at(-1) ?? source.name;
   const part: Part = /test/i.test(baseName) ? 'test' : 'train';
   const entries = Array.from(labels, (label, i): DigitEntry => {
     const info = { name: `${part}/${i}`, file: source.name, label, speaker: speakers?.[i], part };
