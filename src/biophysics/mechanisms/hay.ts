@@ -50,12 +50,9 @@ export const im = channel('Im', 'k', 'm', {
 });
 
 export const kPst = channel('K_Pst', 'k', 'm^2*h', {
-  definitions: { qt, u: 'v+10' },
+  definitions: { qt, u: 'v+10', t: 'u < -50 ? 1.25+175.03*exp(0.026*u) : 1.25+13*exp(-0.026*u)' },
   states: {
-    m: {
-      inf: '1/(1+exp(-(u+1)/12))',
-      tau: '(u < -50 ? 1.25+175.03*exp(0.026*u) : 1.25+13*exp(-0.026*u))/qt',
-    },
+    m: { inf: '1/(1+exp(-(u+1)/12))', tau: 't/qt' },
     h: { inf: '1/(1+exp((u+54)/11))', tau: '(360+(1010+24*(u+55))*exp(-((u+75)/48)^2))/qt' },
   },
 });
