@@ -1,10 +1,12 @@
 /**
  * @file From sound to the velocity of places on the basilar membrane, at half the sound's rate (docs/cochlea.md 3.3). The
  * spectrum is multiplied by a place's transfer function and turned back, without its negative frequencies and at half the
- * length: the real part of the analytic signal at every second sample. Two places share one inverse transform.
+ * length: the real part of the analytic signal at every second sample. Two places share one inverse transform, and
+ * two of those are computed at once.
  */
-import { AnyLengthFft, PowerOfTwoFft } from './fft.js';
+import { AnyLengthFft, bitReversal, PowerOfTwoFft } from './fft.js';
 import { MembraneFrequency, membraneResponse, placeCm } from './membrane.js';
+import { PairedFft } from './paired-fft.js';
 
 /** ln of the wave's decay since the stapes beyond which nothing of it is left: 10⁻¹⁶. */
 const nothingLeft = -37;
@@ -13,8 +15,10 @@ const nothingLeft = -37;
 export interface MovedMembrane {
   /** Number of velocities per place. */
   readonly steps: number;
-  /** Velocities of two channels; `first` and `second` hold `steps` numbers. A second channel of −1 is none. */
-  velocities(channel: number, other: number, first: Float64Array, second: Float64Array): void;
+  /** How many channels are computed at once. */
+  readonly width: number;
+  /** Velocities of channels `channel`, `channel + 1`, …, as many as there are arrays (at most `width`) of `steps` numbers. */
+  velocities(channel: number, out: readonly Float64Array[]): void;
 }
 
 export interface MembraneOptions {
@@ -93,17 +97,19 @@ export function wholeMembrane(
   };
   return {
     steps,
-    velocities(channel, other, first, second) {
+    width: 2,
+    velocities(channel, out) {
+      const [first, second] = out;
       re.fill(0);
       im.fill(0);
       addChannel(channel, false);
-      if (other >= 0) addChannel(other, true);
+      if (second) addChannel(channel + 1, true);
       back.inverse(re, im);
       // 1/M, and a half for the two places of every bin
       const scale = 0.5 / steps;
       for (let n = 0; n < steps; n++) {
         first[n] = re[n] * scale;
-        if (other >= 0) second[n] = im[n] * scale;
+        if (second) second[n] = im[n] * scale;
       }
     },
   };
@@ -130,7 +136,9 @@ export class BlockMembrane {
   /** Samples of sound that a block is for; even. */
   readonly #hop: number;
   readonly #forward: PowerOfTwoFft;
-  readonly #back: PowerOfTwoFft;
+  readonly #back: PairedFft;
+  /** Where the way back wants bin k. */
+  readonly #position: Int32Array;
   /** Per channel, (re, im) of V from bin 1 on, as far as it matters. */
   readonly #responses: Float32Array[];
 
@@ -143,7 +151,8 @@ export class BlockMembrane {
     this.#before = even(options.causal ? pastS : futureS);
     this.#hop = size - this.#before - even(options.causal ? futureS : pastS);
     this.#forward = new PowerOfTwoFft(size);
-    this.#back = new PowerOfTwoFft(size / 2);
+    this.#back = new PairedFft(size / 2);
+    this.#position = bitReversal(size / 2);
     const frequencies = Array.from({ length: size / 2 }, (_, k) => {
       const frequency = new MembraneFrequency();
       if (k > 0) frequency.set(binHz(k, size, rateHz, options.exactFrequencies));
@@ -164,14 +173,13 @@ export class BlockMembrane {
     const hopSteps = this.#hop / 2;
     const blocks = Math.max(1, Math.ceil(steps / hopSteps));
     const spectra = Array.from({ length: blocks }, (_, block) => this.#spectrum(sound, block));
-    const re = new Float64Array(half);
-    const im = new Float64Array(half);
-    const position = this.#back.position;
+    const { re, im } = this.#back;
+    const position = this.#position;
     // V from sound to membrane runs ahead of the sound; its conjugate runs behind.
     const sign = this.#causal ? -1 : 1;
     const none = new Float32Array(0);
-    // The packed spectrum of both channels, as addBin makes it, but every place written once.
-    const pack = (x: Float64Array, a: Float32Array, b: Float32Array) => {
+    // The packed spectrum of two channels, as addBin makes it, but every place written once.
+    const pack = (x: Float64Array, a: Float32Array, b: Float32Array, lane: 0 | 1) => {
       const most = Math.max(a.length, b.length) / 2;
       for (let k = 1; k <= most; k++) {
         const at = 2 * k - 2;
@@ -185,8 +193,8 @@ export class BlockMembrane {
         const firstIm = xRe * aIm + xIm * aRe;
         const secondRe = xRe * bRe - xIm * bIm;
         const secondIm = xRe * bIm + xIm * bRe;
-        const here = position[k];
-        const mirror = position[half - k];
+        const here = 2 * position[k] + lane;
+        const mirror = 2 * position[half - k] + lane;
         // At the middle both places are one.
         if (here === mirror) {
           re[here] = 2 * firstRe;
@@ -203,19 +211,23 @@ export class BlockMembrane {
     };
     return {
       steps,
-      velocities: (channel, other, first, second) => {
+      width: 4,
+      velocities: (channel, out) => {
+        const responses = out.map((_, i) => this.#responses[channel + i]);
         for (let block = 0; block < blocks; block++) {
           re.fill(0);
           im.fill(0);
-          pack(spectra[block], this.#responses[channel], other >= 0 ? this.#responses[other] : none);
-          this.#back.inverse(re, im);
+          pack(spectra[block], responses[0], responses[1] ?? none, 0);
+          if (out.length > 2) pack(spectra[block], responses[2], responses[3] ?? none, 1);
+          this.#back.inverse();
           // 2/size for the analytic signal, and a half for the two places of every bin
           const scale = 1 / size;
           const start = block * hopSteps;
-          const from = this.#before / 2 - start;
-          for (let n = start; n < Math.min(steps, start + hopSteps); n++) {
-            first[n] = re[from + n] * scale;
-            if (other >= 0) second[n] = im[from + n] * scale;
+          const end = Math.min(steps, start + hopSteps);
+          for (const [i, velocity] of out.entries()) {
+            const from = i % 2 === 0 ? re : im;
+            let at = 2 * (this.#before / 2) + (i >> 1);
+            for (let n = start; n < end; n++, at += 2) velocity[n] = from[at] * scale;
           }
         }
       },

@@ -86,16 +86,14 @@ export function createCochlea(options: CochleaOptions = {}): Cochlea {
       const moved = move(sound, rateHz, first);
       const numbers = settings.random === 'mt19937' ? (twister ?? new MersenneTwister(settings.seed)) : undefined;
       const fromTwister = numbers && firingsFromTwister(numbers);
-      const velocity = [new Float64Array(moved.steps), new Float64Array(moved.steps)];
+      const velocity = Array.from({ length: moved.width }, () => new Float64Array(moved.steps));
       const p = new Float64Array(moved.steps);
       const firings = new Uint8Array(moved.steps);
       const spikes = new Int32Array(moved.steps);
       const found: Int32Array[] = [];
       for (let channel = first; channel < channels; channel++) {
-        const which = (channel - first) % 2;
-        if (which === 0) {
-          moved.velocities(channel, channel + 1 < channels ? channel + 1 : -1, velocity[0], velocity[1]);
-        }
+        const which = (channel - first) % moved.width;
+        if (which === 0) moved.velocities(channel, velocity.slice(0, channels - channel));
         hairCell(velocity[which], 1 / stepsHz, settings.hairCell, p);
         const draw =
           fromTwister ?? firingsFromStream(new Stream(settings.seed, 'cochlea.fibres', index * channels + channel));

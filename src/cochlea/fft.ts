@@ -8,9 +8,9 @@
 import { requireInteger } from '../base/errors.js';
 
 /** Passes over blocks up to this length go through the array piece by piece: a piece stays in the nearest cache. */
-const chunk = 1024;
+export const chunk = 1024;
 
-interface Pass {
+export interface Pass {
   /** Length of the blocks it works on. */
   readonly size: number;
   /** W^j, W^2j, W^3j for j = 0 … size/4 − 1, W = exp(−2πi/size) */
@@ -21,7 +21,7 @@ export class PowerOfTwoFft {
   readonly size: number;
   /** Where the forward transform leaves coefficient k. */
   readonly position: Int32Array;
-  readonly #passes: Pass[] = [];
+  readonly #passes: readonly Pass[];
   readonly #odd: boolean;
 
   constructor(size: number) {
@@ -30,9 +30,8 @@ export class PowerOfTwoFft {
     if (2 ** bits !== size) throw new RangeError(`PowerOfTwoFft: expected a power of two, got ${size}`);
     this.size = size;
     this.#odd = bits % 2 === 1;
-    for (let block = size; block >= 8; block /= 4) this.#passes.push(makePass(block));
-    this.position = new Int32Array(size);
-    for (let k = 1; k < size; k++) this.position[k] = (this.position[k >> 1] >> 1) | (k & 1 ? size >> 1 : 0);
+    this.#passes = passesOf(size);
+    this.position = bitReversal(size);
   }
 
   /** Σ x[n] exp(−2πi kn/size), coefficient k at `position[k]`. */
@@ -62,6 +61,20 @@ export class PowerOfTwoFft {
     }
     for (let i = large - 1; i >= 0; i--) inversePass(re, im, 0, this.size, passes[i]);
   }
+}
+
+/** Every number below a power of two with its bits in reverse. */
+export function bitReversal(size: number): Int32Array {
+  const position = new Int32Array(size);
+  for (let k = 1; k < size; k++) position[k] = (position[k >> 1] >> 1) | (k & 1 ? size >> 1 : 0);
+  return position;
+}
+
+/** The passes of four of a transform, the longest blocks first; one of four or two numbers remains. */
+export function passesOf(size: number): Pass[] {
+  const passes: Pass[] = [];
+  for (let block = size; block >= 8; block /= 4) passes.push(makePass(block));
+  return passes;
 }
 
 function makePass(size: number): Pass {

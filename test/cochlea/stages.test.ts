@@ -124,12 +124,12 @@ test('the blocks of a long sound join without a seam, and answer after the sound
   click[4000] = 1;
   const movedClick = membrane.move(click, 4000);
   for (const channel of channels) {
-    const [a, b, none] = [new Float64Array(steps), new Float64Array(steps + shift / 2), new Float64Array(0)];
-    moved.velocities(channel, -1, a, none);
-    movedLater.velocities(channel, -1, b, none);
+    const [a, b] = [new Float64Array(steps), new Float64Array(steps + shift / 2)];
+    moved.velocities(channel, [a]);
+    movedLater.velocities(channel, [b]);
     allClose(b.subarray(shift / 2), a, { relative: 1e-2 }, `channel ${channel}`);
     const answer = new Float64Array(4000);
-    movedClick.velocities(channel, -1, answer, none);
+    movedClick.velocities(channel, [answer]);
     const energy = (from: number, to: number) => answer.subarray(from, to).reduce((sum, v) => sum + v * v, 0);
     assert.ok(energy(1999, 4000) > 0.97 * energy(0, 4000), `channel ${channel} answers before the click`);
   }
@@ -144,7 +144,6 @@ test('a tone of amplitude 1 moves a place by |V|, whichever way the membrane is 
   const frequency = new MembraneFrequency();
   frequency.set(hertz);
   const v = new Float64Array(2);
-  const none = new Float64Array(0);
   const channels = [0, 350, 430, 440, 500];
   const whole = wholeMembrane(sound, rateHz, 700, options);
   const blocks = new BlockMembrane(rateHz, channels, 700, options).move(sound, 9600);
@@ -155,7 +154,7 @@ test('a tone of amplitude 1 moves a place by |V|, whichever way the membrane is 
       ['blocks', blocks],
     ] as const) {
       const velocity = new Float64Array(moved.steps);
-      moved.velocities(channel, -1, velocity, none);
+      moved.velocities(channel, [velocity]);
       // The middle, where the start is forgotten; the whole transform's last sample comes a step late (original's grid).
       const middle = velocity.subarray(4000, 6000);
       const grid = name === 'whole' ? moved.steps / (sound.length / 2) : 1;
@@ -177,7 +176,7 @@ test.withReference('membrane velocities of noise, even and odd lengths', async (
     const found = new Float64Array(8 * 501);
     for (let channel = 0; channel < 8; channel += 2) {
       const rows = [0, 1].map((i) => found.subarray((channel + i) * 501, (channel + i + 1) * 501));
-      moved.velocities(channel, channel + 1, rows[0], rows[1]);
+      moved.velocities(channel, rows);
     }
     allClose(found, expected, { relative: 1e-11 });
   }
@@ -251,7 +250,7 @@ test.withReference('window, membrane and probability of a digit and a tone', asy
     const [first, p] = [new Float64Array(moved.steps), new Float64Array(moved.steps)];
     for (const [i, channel] of get('channels').entries()) {
       const at = [i * moved.steps, (i + 1) * moved.steps];
-      moved.velocities(channel, -1, first, new Float64Array(0));
+      moved.velocities(channel, [first]);
       allClose(first, velocities.subarray(at[0], at[1]), { relative: 1e-10 }, `membrane ${channel}`);
       hairCell(first, 1 / 24000, hairCells.original, p);
       allClose(p, probabilities.subarray(at[0], at[1]), { relative: 1e-10 }, `probability ${channel}`);
