@@ -8,6 +8,7 @@ import {
   sectionIndex,
   segmentAt,
   segmentGeometry,
+  segmentOutlines,
   swcFromMorphology,
 } from '../../src/biophysics/index.js';
 import { formatSwc } from '../../src/io/swc.js';
@@ -67,6 +68,16 @@ test('an SWC tree: sections, parents, distances', () => {
   const ends = cut.nodes.filter(({ segment }) => segment < 0);
   assert.is(ends.length, 1, 'one end without membrane, where two sections hang');
   assert.ok(cut.nodes.every(({ parent }, index) => parent < index));
+});
+
+test('outlines: one per segment, joined end to end, as long as the segment', () => {
+  const cut = discretise(morphologyFromSwc(branched));
+  const outlines = segmentOutlines(cut);
+  assert.is(outlines.length, cut.segments.length);
+  outlines.forEach((chain, k) => {
+    allClose([lengthUm(chain)], [cut.segments[k].lengthUm], { absolute: 1e-9 }, `segment ${k}`);
+  });
+  assert.equal(outlines[1].at(-1), outlines[2][0]);
 });
 
 test('type changes, interior soma points and roots that branch', () => {

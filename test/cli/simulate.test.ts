@@ -22,6 +22,7 @@ test('a step into the squid axon: spikes, and traces that NumPy reads', async ()
   const arrays = await readNpz(bytesSource(readFileSync(join(out, 'traces.npz')), 'traces.npz'));
   assert.equal([...arrays.keys()].sort(), ['first', 'last', 'spikes', 't']);
   assert.is(arrays.get('first')!.data.length, 1600);
+  for (const name of ['voltage.svg', 'morphology.svg']) assert.ok(existsSync(join(out, name)), name);
   const again = await dendra(['simulate', 'squid-axon', ...options]);
   assert.is(again.code, 2, 'what is there is not overwritten');
 });

@@ -5,11 +5,13 @@ import {
   branchWeights,
   memoryTimescales,
   metricTable,
+  morphologyDrawing,
   rasterOf,
   rocCurve,
   spikeRaster,
   trainingCurves,
   voltagePrediction,
+  voltageTraces,
 } from '../../src/figures/index.js';
 
 const count = (n: number) => Array.from({ length: n }, (_, i) => i);
@@ -36,6 +38,36 @@ const window = {
 
 /** Ordinary data. */
 export const ordinary: FigureCase[] = [
+  {
+    name: 'voltageTraces',
+    draw: () =>
+      voltageTraces({
+        timeMs: time,
+        traces: [
+          { label: 'soma', voltageMv: voltage },
+          { label: 'nexus', voltageMv: voltage.map((v) => v - 3) },
+        ],
+        spikesMs: [1100, 1300],
+        title: 'Step',
+      }),
+    texts: ['Step', 'soma', 'nexus', 'Voltage (mV)', 'Time (ms)'],
+    width: 880,
+  },
+  {
+    name: 'morphologyDrawing',
+    draw: () =>
+      morphologyDrawing({
+        segments: count(40).map((i) => [
+          [0, i * 20, 0, 4 - i / 20],
+          [i % 2 ? 30 : -30, i * 20 + 20, 5, 1],
+        ]),
+        values: count(40).map((i) => -70 + i),
+        label: 'Peak voltage (mV)',
+        title: 'Cell',
+      }),
+    texts: ['Cell', 'Peak voltage (mV)', '100 µm'],
+    width: 880,
+  },
   {
     name: 'trainingCurves',
     draw: () =>
@@ -166,6 +198,30 @@ export const degenerate: [string, () => string][] = [
           steps: [10],
           metrics: count(7).map((i) => ({ label: `metric ${i}`, values: [null] })),
         },
+      }),
+  ],
+  ['voltageTraces: nothing', () => voltageTraces({ timeMs: none, traces: [] })],
+  [
+    'voltageTraces: gaps, one sample',
+    () => voltageTraces({ timeMs: [3], traces: [{ label: 'soma', voltageMv: [null] }], spikesMs: [3, 99] }),
+  ],
+  ['morphologyDrawing: nothing', () => morphologyDrawing({ segments: [] })],
+  [
+    'morphologyDrawing: one point, gaps, one value',
+    () =>
+      morphologyDrawing({
+        segments: [
+          [[0, 0, 0, 1]],
+          [
+            [5, 5, 0, 0],
+            [5, 5, 9, 0],
+          ],
+          [
+            [0, 0, 0, 1],
+            [9, 9, 9, 2],
+          ],
+        ],
+        values: [null, 3, 3],
       }),
   ],
   ['voltagePrediction: nothing', () => voltagePrediction({ windows: [] })],

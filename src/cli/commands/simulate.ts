@@ -6,12 +6,15 @@ import {
   type CellDescription,
   crossings,
   findCell,
+  pathDistance,
   protocols,
   readMorphology,
+  segmentOutlines,
   simulate,
   somaOf,
 } from '../../biophysics/index.js';
 import { generateNeuronIO } from '../../data/index.js';
+import { morphologyDrawing, voltageTraces, writeFigures } from '../../figures/index.js';
 import { encodeNpz, type FileArray } from '../../io/index.js';
 import { exists, readBytes, writeFileAtomically } from '../../runtime/index.js';
 import { type Call, command, type Outcome } from '../command.js';
@@ -26,7 +29,7 @@ const flags = {
     ...protocols.map(({ name }) => name),
   ]),
   morphology: path('the traced morphology of a cell that takes one, SWC or Neurolucida ASC', 'file'),
-  out: path('the folder to write: traces.npz, or the dataset'),
+  out: path('the folder to write: traces.npz and figures, or the dataset'),
   dt: real('time step in ms; default 0.025', { above: 0, maximum: 1 }),
   method: choice('default backward-euler, for neuronio crank-nicolson', ['backward-euler', 'crank-nicolson']),
   amplitude: real('current at the soma in nA, where the protocol has one', {}),
@@ -146,6 +149,23 @@ async function traces(cell: CellDescription, protocolName: string, call: Simulat
     ['spikes', column(Float64Array.from(spikesMs))],
   ];
   if (file) await writeFileAtomically(file, await encodeNpz(arrays));
+  const distance = pathDistance(cell.cell.morphology, { section: 0, x: 0.5 });
+  const title = `${cell.name ?? 'cell'}, ${protocolName}`;
+  const places = names.map((label, i) => ({ label, voltageMv: recorded[i] }));
+  const figures = given.out && [
+    { id: 'voltage', svg: voltageTraces({ timeMs: timesMs, traces: places, spikesMs, title }) },
+    {
+      id: 'morphology',
+      svg: morphologyDrawing({
+        segments: segmentOutlines(cell.cell),
+        values: cell.cell.segments.map(({ section, x }) => distance.at(section, x)),
+        label: 'Path from the root (µm)',
+        title: cell.name,
+      }),
+    },
+  ];
+  const written = figures ? await writeFigures(given.out!, figures) : undefined;
+  if (written?.pngUnavailable) call.note(written.pngUnavailable);
   const sites = names.map((name, i) => {
     const { sectionName, x } = cell.cell.segments[prepared.record[name]];
     const trace = recorded[i];
@@ -163,6 +183,7 @@ async function traces(cell: CellDescription, protocolName: string, call: Simulat
       spikesMs,
       sites,
       out: file ?? null,
+      figures: written?.files ?? [],
       seconds,
     },
     text: `${lines.join('\n')}\n${counted(spikesMs.length, 'spike')} in ${durationMs} ms${file ? `\n${file}` : ''}`,
