@@ -17,5 +17,6 @@ export * from './storage.js';
 export * from './task.js';
 export * from './tasks/neuronio.js';
 export * from './tasks/neuronio-fit.js';
+export type { FitNeuronIOOptions, NeuronIOData } from './tasks/neuronio-options.js';
 export * from './tasks/presets.js';
 export * from './update.js';
