@@ -167,7 +167,7 @@ function workerMain(
   const mail = 3;
   const reports = 4;
   const thread = make(setup);
-  const looksForWork = { now: 6000, most: 16000 };
+  const looksForWork = { now: 6000, most: 40000 };
   let read = 0;
   let ran = Atomics.load(cells, runs);
 

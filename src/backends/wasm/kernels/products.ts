@@ -174,7 +174,10 @@ export function emitLaneSums(
   }
 }
 
-/** Time steps of a block: what two sequences of these many features need, within half of a first-level cache. */
+/**
+ * Time steps of a block: what two sequences of these many features need, within a third of a first-level cache; fewer than
+ * 4 would load and store the sums too often.
+ */
 export function blockSteps(features: number, vectors: number): number {
-  return Math.max(8, Math.min(64, 2 * Math.floor(16384 / (features * vectors * 16) / 2)));
+  return Math.max(4, Math.min(64, 2 * Math.floor(13000 / (features * vectors * 16) / 2)));
 }
