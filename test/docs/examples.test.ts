@@ -47,7 +47,7 @@ for (const page of pages) {
 
 test('links to files lead somewhere', () => {
   for (const page of pages) {
-    const text = readFileSync(join(root, page), 'utf8').replaceAll(/```[\s\S]*?```/g, '');
+    const text = readFileSync(join(root, page), 'utf8').replaceAll(/```[\s\S]*?```|`[^`]*`/g, '');
     for (const [, target] of text.matchAll(/\]\(([^)#\s]+)(?:#[^)]*)?\)/g)) {
       if (/^[a-z]+:/.test(target)) continue;
       assert.ok(existsSync(join(root, dirname(page), target)), `${page} links to ${target}`);
