@@ -103,7 +103,10 @@ for (const one of values.cases.split(',')) {
   if (dendra) {
     const waits = [];
     for (let k = 0; k < 9; k++) waits.push(await dendra.ask('read'));
-    process.stdout.write(`${one}: dendra, loss awaited after every step: ${median(waits).toFixed(3)} ms\n`);
+    const host = await dendra.ask('host');
+    process.stdout.write(
+      `${one}: dendra, loss awaited after every step: ${median(waits).toFixed(3)} ms; host busy ${host.toFixed(3)} ms per step\n`,
+    );
     if (values.profile) {
       await dendra.ask('profile');
       const kernels = await dendra.ask('profile');

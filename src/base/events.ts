@@ -61,7 +61,19 @@ export function denseFromEvents(events: Events): Float32Array {
 
 /** Refuses events whose offsets do not rise from 0 to the count or whose channels are out of range. Linear time. */
 export function checkEvents(where: string, events: Events): void {
-  const [samples, steps, channels] = events.shape;
+  const count = checkEventOffsets(where, events);
+  const channels = events.shape[2];
+  for (let at = 0; at < count; at++) {
+    const channel = events.channels[at];
+    if (channel < 0 || channel >= channels) {
+      throw inputError(where, `event channels from 0 to ${channels - 1}`, `${channel} at event ${at}`);
+    }
+  }
+}
+
+/** The part of the check that does not look at every event; returns how many there are. */
+export function checkEventOffsets(where: string, events: Events): number {
+  const [samples, steps] = events.shape;
   const rows = samples * steps;
   const { offsets } = events;
   if (offsets.length !== rows + 1) throw inputError(where, `${rows + 1} event offsets`, offsets.length);
@@ -78,10 +90,5 @@ export function checkEvents(where: string, events: Events): void {
       `${events.channels.length} and ${events.values.length}`,
     );
   }
-  for (let at = 0; at < count; at++) {
-    const channel = events.channels[at];
-    if (channel < 0 || channel >= channels) {
-      throw inputError(where, `event channels from 0 to ${channels - 1}`, `${channel} at event ${at}`);
-    }
-  }
+  return count;
 }

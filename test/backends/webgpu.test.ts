@@ -160,6 +160,53 @@ else {
     });
   }
 
+  test('events of many channels, and events that are refused', async () => {
+    const channels = 70_000;
+    const x = input('x', 'events', [2, 3, channels]);
+    const weight = input('weight', 'float', [1, channels]);
+    const { y } = apply(ops.linear, { x, weight });
+    const { loss } = apply(ops.meanSquaredError, { prediction: y, target: input('target', 'float', [2, 3, 1]) });
+    const program = { outputs: { y, dWeight: gradient(loss, [weight])[0] } };
+    const events = {
+      shape: [2, 3, channels] as const,
+      offsets: Int32Array.of(0, 2, 2, 3, 4, 5, 7),
+      channels: Int32Array.of(69_999, 3, 65_536, 3, 1, 69_999, 2),
+      values: Float32Array.of(1, 2, 3, -1, 0.5, 1, 1),
+    };
+    const feeds = {
+      x: events,
+      weight: Float32Array.from({ length: channels }, (_, i) => Math.sin(i)),
+      target: new Float32Array(6),
+    };
+    const expected = await (await (await reference.open()).compile(program)).run(feeds);
+    const plan = await open.compile(program);
+    const actual = await plan.run(feeds);
+    for (const name of ['y', 'dWeight'] as const) allClose(actual[name], expected[name], { relative: 1e-5 }, name);
+    const wrong = { ...events, channels: Int32Array.of(1, 2, 3, 4, 5, 6, channels) };
+    await throws(() => plan.run({ ...feeds, x: wrong }), /event channels from 0 to 69999, got 70000 at event 6/);
+    const few = await open.compile({
+      outputs: {
+        y: apply(
+          ops.synapticDrive,
+          { x: input('x', 'events', [1, 2, 11]), weight: input('w', 'float', [18]) },
+          { routing: randomRouting(11, 3, 6) },
+        ).drive,
+      },
+    });
+    const small = {
+      shape: [1, 2, 11] as const,
+      offsets: Int32Array.of(0, 1, 2),
+      channels: Int32Array.of(3, -1),
+      values: Float32Array.of(1, 1),
+    };
+    await throws(
+      () => few.run({ x: small, w: new Float32Array(18) }),
+      /event channels from 0 to 10, got -1 at event 1/,
+    );
+    const falling = { ...small, channels: Int32Array.of(3, 1), offsets: Int32Array.of(0, 2, 1) };
+    await throws(() => few.run({ x: falling, w: new Float32Array(18) }), /offsets that never fall/);
+  });
+
   test('matrix products by tiles', async () => {
     const session = await WebgpuSession.open({ tiles: true });
     const expected = await reference.open({ precision: 'float64' });

@@ -1,6 +1,7 @@
 // dendra's side of scripts/bench/elm-gpu.js: reads lines `<count>`, runs so many training steps without waiting in between,
 // the events uploaded anew for each, and answers with the milliseconds per step. `profile` answers with the time of every
-// kernel instead, `read` with the milliseconds of a step whose loss is awaited.
+// kernel instead, `read` with the milliseconds of a step whose loss is awaited, `host` with those of a step
+// that the host is busy for.
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 import { openSession } from '../../../dist/node/backends/index.js';
@@ -65,6 +66,19 @@ async function run(count) {
   if (!Number.isFinite(loss[0])) throw new Error(`the loss is ${loss[0]}`);
   return perStep;
 }
+/** The part of a step that keeps the host busy: checks, upload, encoding. */
+async function host(count) {
+  let busy = 0;
+  for (let k = 0; k < count; k++) {
+    const one = feeds();
+    const start = performance.now();
+    const running = plan.run(one, []);
+    busy += performance.now() - start;
+    await running;
+  }
+  await run(1);
+  return busy / count;
+}
 await run(3);
 const answer = (value) => process.stdout.write(`${JSON.stringify(value)}\n`);
 answer({
@@ -73,6 +87,7 @@ answer({
 for await (const line of createInterface({ input: process.stdin })) {
   if (line === 'profile') answer(await plan.profile(feeds()));
   else if (line === 'read') answer(await run(1));
+  else if (line === 'host') answer(await host(20));
   else answer(await run(Number(line)));
 }
 session.dispose();

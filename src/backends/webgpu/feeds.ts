@@ -2,10 +2,14 @@
  * @file What is fed with a run, in one buffer: first words that the host computes (learning rates, random keys, where the
  * events lie), then dense inputs and event offsets, which have fixed places, then the events, whose number changes. The
  * buffer grows when more events come than ever before.
+ *
+ * A large batch holds millions of events, and the host must not keep the GPU waiting. So one pass over them checks the
+ * channels, packs two into a word where there are at most 65536, and finds out whether all values are 1, as spikes are:
+ * then values are not uploaded at all.
  */
 import { type Shape, sizeOf } from '../../base/arrays.js';
 import { inputError } from '../../base/errors.js';
-import type { Events } from '../../base/events.js';
+import { checkEventOffsets, checkEvents, type Events } from '../../base/events.js';
 import type { Feeds } from '../../graph/backend.js';
 import type { Tensor } from '../../graph/tensor.js';
 import { type EventsRef, type PlanBuilder, Ref } from './builder.js';
@@ -22,8 +26,14 @@ interface EventsInput {
   readonly offsets: Ref;
   /** word numbers of the places of channels, values and the order by channel */
   readonly words: readonly [number, number, number];
+  /** whether two channels share a word */
+  readonly paired: boolean;
   capacity: number;
   order: boolean;
+  /** of the run at hand: the channels as they are uploaded, how many events, whether all values are 1 */
+  packed: Uint16Array | Int32Array;
+  count: number;
+  ones: boolean;
 }
 
 export class FeedLayout {
@@ -63,6 +73,7 @@ export class FeedLayout {
     const shape = tensor.shape as readonly [number, number, number];
     const [samples, steps, channels] = shape;
     const offsets = this.#reserve(samples * steps + 1, 'fed');
+    const paired = channels <= 65536;
     const place = () => this.word({ compute: () => 0, kind: 'bits' });
     const places = [place(), place(), place()] as const;
     const [channelsAt, valuesAt, orderAt] = places.map(({ expression }) => expression);
@@ -71,8 +82,12 @@ export class FeedLayout {
     const ref: EventsRef = {
       shape,
       offsets,
-      channel: (event) => `feeds[${channelsAt} + ${event}]`,
-      value: (event) => `bitcast<f32>(feeds[${valuesAt} + ${event}])`,
+      channel: (event) =>
+        paired
+          ? `((feeds[${channelsAt} + (${event}) / 2u] >> ((${event}) % 2u * 16u)) & 0xffffu)`
+          : `feeds[${channelsAt} + ${event}]`,
+      // Place 0 stands for values that are all 1.
+      value: (event) => `select(bitcast<f32>(feeds[${valuesAt} + ${event}]), 1f, ${valuesAt} == 0u)`,
       byChannel: () => {
         if (!starts) {
           starts = this.#reserve(samples * (channels + 1), 'own');
@@ -87,7 +102,8 @@ export class FeedLayout {
       },
     };
     const words = places.map(({ index }) => index) as [number, number, number];
-    const input = { name, offsets, words, capacity: 0, order: false, ref };
+    const packed = new Uint16Array(0);
+    const input = { name, offsets, words, paired, capacity: 0, order: false, ref, packed, count: 0, ones: false };
     this.#events.set(name, input);
     return ref;
   }
@@ -106,31 +122,44 @@ export class FeedLayout {
     this.#total = at;
   }
 
-  /** Elements that the buffer must have for these feeds. */
-  sizeFor(feeds: Feeds): number {
+  /** Checks and packs the events of these feeds; gives the elements that the buffer must have. */
+  prepare(feeds: Feeds): number {
     let grown = false;
     for (const input of this.#events.values()) {
-      const count = eventCount(feeds[input.name] as Events);
-      if (count <= input.capacity) continue;
-      // Some more than needed, so that a slightly larger batch does not grow it again.
-      input.capacity = align(Math.ceil(count * 1.25));
-      grown = true;
+      const events = feeds[input.name] as Events;
+      const where = `run: input \`${input.name}\``;
+      input.count = checkEventOffsets(where, events);
+      if (input.count > input.capacity) {
+        // Some more than needed, so that a slightly larger batch does not grow it again.
+        input.capacity = align(Math.ceil(input.count * 1.25));
+        if (input.paired) input.packed = new Uint16Array(input.capacity);
+        grown = true;
+      }
+      if (input.paired) {
+        const found = packEvents(events, input.count, input.packed as Uint16Array);
+        if (!found.inRange) checkEvents(where, events);
+        input.ones = found.ones;
+      } else {
+        checkEvents(where, events);
+        input.packed = events.channels;
+        input.ones = false;
+      }
     }
     if (grown) {
       this.#total = this.#fixed;
-      for (const { capacity, order } of this.#events.values()) this.#total += capacity * (order ? 4 : 2);
+      for (const input of this.#events.values()) this.#total += spaceOf(input);
     }
     return this.#total;
   }
 
-  /** Elements that a staging buffer must have for these feeds. */
+  /** Elements that a staging buffer must have for any feeds within the capacity. */
   stagingSize(): number {
     let size = this.#fed;
     for (const { capacity } of this.#events.values()) size += 2 * capacity;
     return size;
   }
 
-  /** Writes the feeds into staging memory; says what must be copied where, in elements. */
+  /** Writes what was prepared into staging memory; says what must be copied where, in elements. */
   fill(staging: ArrayBuffer, feeds: Feeds): Stretch[] {
     const [floats, bits] = [new Float32Array(staging), new Uint32Array(staging)];
     this.#words.forEach(({ compute, kind }, k) => {
@@ -143,23 +172,51 @@ export class FeedLayout {
     const stretches: Stretch[] = [{ source: 0, target: 0, count: this.#fed }];
     let source = this.#fed;
     let target = this.#fixed;
-    for (const { name, offsets, words, capacity, order } of this.#events.values()) {
+    const copy = (count: number, to: number) => {
+      if (count > 0) stretches.push({ source, target: to, count });
+      source += count;
+    };
+    for (const input of this.#events.values()) {
+      const { name, offsets, words, capacity, count, packed, paired, ones } = input;
       const events = feeds[name] as Events;
-      const count = eventCount(events);
       bits.set(events.offsets, offsets.offset);
+      const valuesAt = target + (paired ? capacity / 2 : capacity);
       bits[words[0]] = target;
-      bits[words[1]] = target + capacity;
-      bits[words[2]] = target + 2 * capacity;
-      bits.set(events.channels.subarray(0, count), source);
-      floats.set(events.values.subarray(0, count), source + count);
-      if (count > 0) {
-        stretches.push({ source, target, count }, { source: source + count, target: target + capacity, count });
+      bits[words[1]] = ones ? 0 : valuesAt;
+      bits[words[2]] = valuesAt + capacity;
+      if (paired) new Uint16Array(staging, source * 4).set((packed as Uint16Array).subarray(0, count));
+      else bits.set(packed.subarray(0, count), source);
+      copy(paired ? Math.ceil(count / 2) : count, target);
+      if (!ones) {
+        floats.set(events.values.subarray(0, count), source);
+        copy(count, valuesAt);
       }
-      source += 2 * count;
-      target += capacity * (order ? 4 : 2);
+      target += spaceOf(input);
     }
     return stretches;
   }
+}
+
+/** Elements of channels, values and the order by channel at their largest. */
+function spaceOf({ capacity, paired, order }: EventsInput): number {
+  return (paired ? capacity / 2 : capacity) + capacity + (order ? 2 * capacity : 0);
+}
+
+/** Packs channels and looks at everything once, without branches. */
+function packEvents(events: Events, count: number, into: Uint16Array): { inRange: boolean; ones: boolean } {
+  const { channels, values } = events;
+  const last = events.shape[2] - 1;
+  const valueBits = new Int32Array(values.buffer, values.byteOffset, count);
+  const one = 0x3f800000;
+  let signs = 0;
+  let differences = 0;
+  for (let at = 0; at < count; at++) {
+    const channel = channels[at];
+    signs |= channel | (last - channel);
+    differences |= valueBits[at] ^ one;
+    into[at] = channel;
+  }
+  return { inRange: signs >= 0, ones: differences === 0 };
 }
 
 /** A piece of staging memory and its place in the buffer of feeds. */
@@ -172,10 +229,6 @@ export interface Stretch {
 interface Reserved {
   readonly size: number;
   place: number;
-}
-
-function eventCount(events: Events): number {
-  return events.offsets[events.offsets.length - 1];
 }
 
 function align(elements: number): number {

@@ -121,7 +121,7 @@ export class WebgpuPlan<Name extends string> implements Plan<Name> {
     if (this.#disposed)
       throw new DendraError('failed', 'Plan.run: expected an open plan, got one that was disposed of');
     shared.check('Plan.run');
-    checkFeeds(this.#analysis.inputs, feeds);
+    checkFeeds(this.#analysis.inputs, feeds, { eventContents: false });
     const { queue } = shared.device;
     const encoder = shared.device.createCommandEncoder();
     const uploaded = this.#upload(encoder, feeds);
@@ -159,7 +159,7 @@ export class WebgpuPlan<Name extends string> implements Plan<Name> {
   async profile(feeds: Feeds): Promise<KernelTime[]> {
     const { device } = this.#session.shared;
     const { kernels } = this.#lowered;
-    checkFeeds(this.#analysis.inputs, feeds);
+    checkFeeds(this.#analysis.inputs, feeds, { eventContents: false });
     const encoder = device.createCommandEncoder();
     const uploaded = this.#upload(encoder, feeds);
     const count = kernels.length * 2;
@@ -211,7 +211,7 @@ export class WebgpuPlan<Name extends string> implements Plan<Name> {
   #upload(encoder: GPUCommandEncoder, feeds: Feeds): () => void {
     const { device } = this.#session.shared;
     const { feeds: layout } = this.#lowered;
-    const elements = layout.sizeFor(feeds);
+    const elements = layout.prepare(feeds);
     if (!this.#feeds || this.#feeds.size < elements * 4) {
       requireFits(device, 'feeds', elements * 4);
       this.#feeds?.destroy();
