@@ -39,6 +39,26 @@ test('a NeuronIO dataset without any file, in two shards of work, that info read
   assert.ok(JSON.stringify(info).includes('seed_00002'));
 });
 
+test('a channel from a JSON file changes the cell', async () => {
+  const file = join(temporaryFolder(), 'slow.json');
+  const mechanism = {
+    name: 'K_slow',
+    parameters: { gbar: { value: '1000 pS/um2', unit: 'S/cm2' } },
+    states: { n: { inf: '1/(1+exp(-(v+30)/9))', tau: '5 + 40*exp(-((v+40)/25)^2)' } },
+    currents: { k: 'gbar*n^4*(v-ek)' },
+  };
+  writeFileSync(file, JSON.stringify({ where: 'axon', mechanism }));
+  const run = ['simulate', 'squid-axon', '--protocol', 'constant', '--amplitude', '2000', '--duration', '40', '--json'];
+  const plain = jsonOf(await dendra(run));
+  const changed = jsonOf(await dendra([...run, '--channels', file]));
+  const lowest = ({ sites }: typeof plain) => sites[0].lowestMv;
+  assert.ok(Math.abs(lowest(changed) - lowest(plain)) > 0.1, `${lowest(changed)} and ${lowest(plain)} mV`);
+  writeFileSync(file, JSON.stringify([{ mechanism: { ...mechanism, currents: { k: 'gbar*n^4*(v-ej)' } } }]));
+  const { code, stdout } = await dendra([...run, '--channels', file]);
+  assert.is(code, 2);
+  assert.match(stdout, /slow\.json, entry 1: K_slow\.currents\.k: expected names it knows/);
+});
+
 test('mistakes are named, exit code 2', async () => {
   const folder = temporaryFolder();
   const bad = join(folder, 'bad.swc');

@@ -1,3 +1,4 @@
+export * from './custom.js';
 export * from './hay.js';
 export * from './protocols.js';
 export * from './registry.js';

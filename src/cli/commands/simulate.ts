@@ -7,6 +7,7 @@ import {
   crossings,
   findCell,
   pathDistance,
+  placementsFromJson,
   protocols,
   readMorphology,
   segmentOutlines,
@@ -16,7 +17,7 @@ import {
 import { generateNeuronIO } from '../../data/index.js';
 import { morphologyDrawing, voltageTraces, writeFigures } from '../../figures/index.js';
 import { encodeNpz, type FileArray } from '../../io/index.js';
-import { exists, readBytes, writeFileAtomically } from '../../runtime/index.js';
+import { exists, readBytes, readText, writeFileAtomically } from '../../runtime/index.js';
 import { type Call, command, type Outcome } from '../command.js';
 import { counter } from '../counter.js';
 import { choice, duration, flagName, grouped, path, real, text, toggle, whole } from '../flags.js';
@@ -29,6 +30,7 @@ const flags = {
     ...protocols.map(({ name }) => name),
   ]),
   morphology: path('the traced morphology of a cell that takes one, SWC or Neurolucida ASC', 'file'),
+  channels: path('channels and synapses of your own, a JSON file; see docs/biophysics.md', 'file'),
   out: path('the folder to write: traces.npz and figures, or the dataset'),
   dt: real('time step in ms; default 0.025', { above: 0, maximum: 1 }),
   method: choice('default backward-euler, for neuronio crank-nicolson', ['backward-euler', 'crank-nicolson']),
@@ -61,12 +63,14 @@ export const simulateCommand = command({
     'dendra simulate squid-axon --protocol constant --amplitude 2000',
   ],
   async run(call) {
-    const { morphology, protocol = 'step' } = call.flags;
+    const { morphology, protocol = 'step', channels: given } = call.flags;
     const [name] = call.operands;
     findCell(name);
     const shape = morphology === undefined ? undefined : await morphologyOf(morphology);
     for (const warning of shape?.warnings ?? []) call.note(`${basename(morphology!)}: ${warning}`);
-    const cell = buildCell(name, shape);
+    const built = buildCell(name, shape);
+    const cell =
+      given === undefined ? built : { ...built, placements: [...built.placements, ...(await ownChannels(given))] };
     return protocol === 'neuronio' ? dataset(cell, call) : traces(cell, protocol, call);
   },
 });
@@ -74,6 +78,10 @@ export const simulateCommand = command({
 async function morphologyOf(file: string) {
   // ASC files carry names in whatever encoding their microscope had; the structure is ASCII.
   return readMorphology(new TextDecoder('latin1').decode(await readBytes(file)), file);
+}
+
+async function ownChannels(file: string) {
+  return placementsFromJson(await readText(file), file);
 }
 
 async function dataset(cell: CellDescription, call: SimulateCall): Promise<Outcome> {
