@@ -248,6 +248,38 @@ else {
     assert.equal(losses[0], losses[1]);
   });
 
+  test('200 steps of training end at the loss of the reference', async () => {
+    const { program, define, feeds } = trainingStep({
+      samples: 4,
+      steps: 12,
+      inputs: 13,
+      branches: 5,
+      units: 6,
+      hidden: 12,
+    });
+    const sessions = [await WebgpuSession.open(), await reference.open({ precision: 'float64' })];
+    const ends = await Promise.all(
+      sessions.map(async (session) => {
+        define(session);
+        const plan = await session.compile({ ...program, outputs: { loss: program.outputs.loss } });
+        let end = 0;
+        let start = 0;
+        for (let step = 1; step <= 200; step++) {
+          // Ten batches again and again, so that there is something to learn.
+          const outputs = step === 1 || step > 190 ? (['loss'] as const) : [];
+          const { loss } = await plan.run({ ...feeds(1 + (step % 10)), step }, outputs);
+          if (step === 1) start = loss[0];
+          if (step > 190) end += loss[0] / 10;
+        }
+        session.dispose();
+        return { start, end };
+      }),
+    );
+    const [actual, expected] = ends;
+    assert.ok(expected.end < 0.9 * expected.start, `the loss falls: ${expected.start} to ${expected.end}`);
+    assert.ok(Math.abs(actual.end / expected.end - 1) < 0.01, `${actual.end} for ${expected.end}`);
+  });
+
   test('says what it runs on, and refuses float64', async () => {
     assert.is(open.execution.backend, 'webgpu');
     assert.ok(open.execution.adapter);
