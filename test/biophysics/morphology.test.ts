@@ -1,4 +1,6 @@
 import { readFileSync } from 'node:fs';
+import fc from 'fast-check';
+import { DendraError } from '../../src/base/errors.js';
 import {
   discretise,
   lengthUm,
@@ -111,6 +113,62 @@ test('trees that hang on nothing: attached, dropped or refused', async () => {
   await throws(() => morphologyFromSwc(two, 'two.swc', { disconnected: 'refuse' }), /two\.swc: expected one tree/);
   await throws(() => morphologyFromSwc('1 1 0 0 0 5 -1\n2 1 9 9 9 5 -1'), /one soma/);
   await throws(() => morphologyFromSwc('1 3 0 0 0 5 -1'), /samples that make a section/);
+});
+
+const coordinate = fc.double({ min: -200, max: 200, noNaN: true });
+const outline = fc.array(fc.tuple(coordinate, coordinate, fc.constantFrom(0, 0, 0, 5)), {
+  minLength: 3,
+  maxLength: 30,
+});
+
+test('property: any outline gives a soma with finite areas, or an error of ours', () => {
+  fc.assert(
+    fc.property(outline, (points) => {
+      const text = `("Soma" (CellBody) ${points.map((p) => `(${p.join(' ')} 1)`).join('')})`;
+      try {
+        const { segments } = discretise(morphologyFromAsc(text, 'fuzzed.asc'));
+        for (const { areaUm2 } of segments) assert.ok(Number.isFinite(areaUm2) && areaUm2 > 0, String(areaUm2));
+      } catch (error) {
+        assert.ok(error instanceof DendraError, String(error));
+      }
+    }),
+    { numRuns: 200, seed: 7 },
+  );
+});
+
+test('property: any tree of samples gives a cell with finite areas and resistances, or an error of ours', () => {
+  const sample = fc.record({
+    type: fc.constantFrom(0, 1, 1, 2, 3, 3, 4, 7),
+    x: fc.integer({ min: -3, max: 3 }),
+    y: fc.integer({ min: -3, max: 3 }),
+    radius: fc.constantFrom(0, 0.5, 1, 2),
+    parent: fc.integer({ min: -1, max: 40 }),
+  });
+  fc.assert(
+    fc.property(fc.array(sample, { minLength: 1, maxLength: 40 }), (rows) => {
+      const samples = rows.map(({ parent, ...row }, i) => ({
+        ...row,
+        z: 0,
+        id: i + 1,
+        parent: i === 0 || (parent < 0 && i % 3 === 0) ? -1 : 1 + (Math.abs(parent) % i),
+      }));
+      try {
+        const cell = morphologyFromSwc(formatSwc(samples), 'fuzzed.swc');
+        const { segments, nodes } = discretise(cell);
+        for (const { areaUm2, axialMohm } of segments) {
+          assert.ok(
+            Number.isFinite(areaUm2) && areaUm2 > 0 && axialMohm > 0 && axialMohm < Infinity,
+            `${areaUm2} ${axialMohm}`,
+          );
+        }
+        assert.ok(nodes.every(({ parent }, i) => parent < i));
+        swcFromMorphology(cell);
+      } catch (error) {
+        assert.ok(error instanceof DendraError, String(error));
+      }
+    }),
+    { numRuns: 300, seed: 7 },
+  );
 });
 
 test('a chain of 100,000 samples does not exhaust the stack', () => {

@@ -69,7 +69,7 @@ test('damaged text gives an error of ours, never another', () => {
         }
       },
     ),
-    { numRuns: 300 },
+    { numRuns: 300, seed: 7 },
   );
 });
 

@@ -22,7 +22,7 @@ export function contourToFrusta(outline: readonly Point3[], where = 'contourToFr
   const ring = resample(outline, where);
   const mean = [0, 1, 2].map((axis) => ring.reduce((sum, p) => sum + p[axis], 0) / ring.length);
   const centred = ring.map((p) => p.map((value, axis) => value - mean[axis]));
-  const [major, minor] = axes(centred);
+  const [major, minor] = axes(centred, where);
   const along = centred.map((p) => dot(p, major));
   const across = centred.map((p) => dot(p, minor));
 
@@ -42,6 +42,9 @@ export function contourToFrusta(outline: readonly Point3[], where = 'contourToFr
   const step = (all[all.length - 2] - first) / (slices - 1);
   const grid = Array.from({ length: slices }, (_, i) => first + i * step);
   const widths = grid.map((x) => Math.abs(interpolate(one, x) - interpolate(other, x)));
+  if (!(step > 1e-9 && Math.max(...widths) > 1e-6)) {
+    throw inputError(where, 'a soma outline with a width', 'one without', 'trace it around the cell body');
+  }
   widths[0] = (widths[0] + widths[1]) / 2;
   widths[slices - 1] = (widths[slices - 1] + widths[slices - 2]) / 2;
   return grid.map((x, i): Point4 => {
@@ -68,7 +71,7 @@ function resample(outline: readonly Point3[], where: string): number[][] {
 }
 
 /** Long axis (its largest component positive) and the middle one laid into the x-y plane, both of length 1. */
-function axes(points: readonly number[][]): [number[], number[]] {
+function axes(points: readonly number[][], where: string): [number[], number[]] {
   const scatter = [0, 1, 2].map((i) => [0, 1, 2].map((j) => points.reduce((sum, p) => sum + p[i] * p[j], 0)));
   const { values, vectors } = eigen(scatter);
   const order = [0, 1, 2].sort((a, b) => values[b] - values[a]);
@@ -78,6 +81,9 @@ function axes(points: readonly number[][]): [number[], number[]] {
   if (largest < 0) major = major.map((value) => -value);
   const middle = column(order[1]);
   const flat = Math.hypot(middle[0], middle[1]);
+  if (!(flat > 1e-9 && values[order[1]] > 1e-18 * values[order[0]])) {
+    throw inputError(where, 'a soma outline that is wide seen from the front', 'one that is a line there');
+  }
   return [major, [middle[0] / flat, middle[1] / flat, 0]];
 }
 

@@ -71,6 +71,10 @@ export function discretise(morphology: Morphology, options: DiscretiseOptions = 
     const geometry = segmentGeometry(section.points, count(section), raOhmCm);
     firstSegment.push(segments.length);
     geometry.forEach(({ areaUm2, diameterUm, leftMohm }, k) => {
+      if (!(areaUm2 > 1e-6)) {
+        const at = `${section.name}, segment ${k + 1} of ${geometry.length}`;
+        throw inputError(`discretise: ${at}`, 'a membrane area above 0', areaUm2, 'give its points a diameter');
+      }
       segments.push({
         section: index,
         sectionName: section.name,
