@@ -145,7 +145,6 @@ export interface Call extends PlanBuilder {
   scalar(name: string): (feeds: Feeds) => number;
   output(name: string): Ref;
   outputs(name: string): Ref[];
-  outputShape(name: string): Shape;
   /** ∂loss/∂output in a backward call; undefined counts as zero. */
   gradient(output: string): Ref | undefined;
   /** The same for a primitive with one output, which always has one. */

@@ -1,27 +1,18 @@
 /**
- * @file A program on the GPU: every operation is lowered to kernels once, all intermediates get a place in one arena, and a
- * run is one upload, one command buffer, and one read-back where something was asked for.
+ * @file A program on the GPU: pipelines and buffers are made once; a run is one upload, one command buffer, and one
+ * read-back where something was asked for.
  */
 
 import { sizeOf } from '../../base/arrays.js';
-import { DendraError, inputError } from '../../base/errors.js';
+import { DendraError } from '../../base/errors.js';
 import type { Feeds, Outputs, Plan } from '../../graph/backend.js';
 import { checkFeeds } from '../../graph/feeds.js';
-import { type Analysis, type Block, type Program, planMemory, variableName } from '../../graph/program.js';
-import {
-  type BackwardOperation,
-  type ForwardOperation,
-  listOf,
-  type Operation,
-  type Tensor,
-} from '../../graph/tensor.js';
-import { type Call, type EventsRef, elementwise, type Kernel, kernelOf, type PlanBuilder, Ref } from './builder.js';
-import { FeedLayout, requireFits, type Stretch } from './feeds.js';
-import { lowerings } from './lowerings.js';
+import type { Analysis, Program } from '../../graph/program.js';
+import type { Kernel } from './builder.js';
+import { requireFits, type Stretch } from './feeds.js';
+import { alignment, Lowered } from './lowered.js';
 import type { WebgpuSession } from './session.js';
-import { u } from './wgsl.js';
 
-const alignment = 64;
 /** Runs that may wait on the GPU before a further one waits for the oldest. */
 const mostPending = 8;
 
@@ -297,185 +288,5 @@ export class WebgpuPlan<Name extends string> implements Plan<Name> {
   async #waitForOldest(queue: GPUQueue): Promise<void> {
     this.#pending.push(queue.onSubmittedWorkDone());
     if (this.#pending.length > mostPending) await this.#pending.shift();
-  }
-}
-
-/** All kernels of a program and the places of everything they touch. */
-class Lowered {
-  readonly kernels: Kernel[] = [];
-  readonly feeds = new FeedLayout();
-  readonly arenaSize: number;
-  readonly #session: WebgpuSession;
-  readonly #analysis: Analysis;
-  readonly #refs = new Map<Tensor, Ref>();
-  readonly #blocks: Block[] = [];
-  readonly #places: number[] = [];
-  readonly #tables: { values: Int32Array | Uint32Array | Uint8Array | Float32Array; place: number }[] = [];
-  readonly #kept = new Map<Operation, Map<string, Ref>>();
-  readonly #lastUse = new Map<Operation, number>();
-  #tableSize = 0;
-  #packedQuads = 0;
-
-  constructor(session: WebgpuSession, program: Program, analysis: Analysis) {
-    this.#session = session;
-    this.#analysis = analysis;
-    const { operations } = analysis;
-    operations.forEach((operation, position) => {
-      this.#lastUse.set(operation.direction === 'forward' ? operation : operation.forward, position);
-    });
-    operations.forEach((operation, position) => {
-      this.#lower(operation, position);
-    });
-    for (const { variable, value } of analysis.copies) {
-      const [from, to] = [this.refOf(value), this.#variable(variableName(variable), sizeOf(variable.shape))];
-      elementwise(this.#builder(), 'copy', to.size, (i) => to.set(i, from.at(i)));
-    }
-    // Outputs that no operation makes need a place too.
-    for (const tensor of Object.values(program.outputs)) this.refOf(tensor);
-    this.feeds.place();
-    const memory = planMemory(this.#blocks, alignment);
-    this.#places.push(...memory.offsets);
-    this.arenaSize = memory.size;
-  }
-
-  get packedQuads(): number {
-    return this.#packedQuads;
-  }
-
-  tables(): Uint32Array<ArrayBuffer> {
-    const all = new Uint32Array(this.#tableSize);
-    const floats = new Float32Array(all.buffer);
-    for (const { values, place } of this.#tables) {
-      if (values instanceof Float32Array) floats.set(values, place);
-      else all.set(values, place);
-    }
-    return all;
-  }
-
-  refOf(tensor: Tensor): Ref {
-    const known = this.#refs.get(tensor);
-    if (known) return known;
-    const ref = this.#makeRef(tensor);
-    this.#refs.set(tensor, ref);
-    return ref;
-  }
-
-  #makeRef(tensor: Tensor): Ref {
-    const { origin, shape } = tensor;
-    const size = sizeOf(shape);
-    if (origin.from === 'input') return this.feeds.dense(origin.name, shape);
-    if (origin.from === 'variable') return this.#variable(origin.name, size);
-    if (origin.from === 'constant') return this.#table(Float32Array.from(origin.values));
-    const written = this.#analysis.inPlace.get(tensor);
-    if (written !== undefined) return this.#variable(written, size);
-    const lifetime = this.#analysis.lifetimes.get(tensor);
-    if (!lifetime) throw new DendraError('failed', 'Session.compile: expected a tensor of the program, got another');
-    return this.#block(size, lifetime.first, lifetime.last);
-  }
-
-  #variable(name: string, size: number): Ref {
-    const offset = this.#session.offsetOf(name);
-    return new Ref('vars', size, () => offset);
-  }
-
-  #block(size: number, first: number, last: number): Ref {
-    const index = this.#blocks.push({ size, first, last }) - 1;
-    return new Ref('arena', size, () => this.#places[index]);
-  }
-
-  #table(values: Int32Array | Uint32Array | Uint8Array | Float32Array): Ref {
-    const place = this.#tableSize;
-    this.#tables.push({ values, place });
-    this.#tableSize += Math.ceil(values.length / alignment) * alignment;
-    return new Ref('tables', values.length, () => place);
-  }
-
-  #builder(): PlanBuilder {
-    return {
-      machine: this.#session.machine,
-      kernel: (parts) => {
-        if (parts.groups > 0) this.kernels.push(kernelOf(parts));
-      },
-      floatWord: (compute) => this.feeds.word({ compute, kind: 'float' }).expression,
-      bitsWord: (compute) => this.feeds.word({ compute, kind: 'bits' }).expression,
-      table: (values) => this.#table(values),
-      pack: (quads) => {
-        const place = this.#packedQuads;
-        this.#packedQuads += quads;
-        return (index) => `packs[${u(place)} + ${index}]`;
-      },
-    };
-  }
-
-  #lower(operation: Operation, position: number): void {
-    const forward = operation.direction === 'forward' ? operation : operation.forward;
-    const { name } = forward.primitive;
-    const lowering = lowerings[name];
-    const run = lowering?.[operation.direction];
-    if (!run) {
-      throw inputError(
-        'webgpu',
-        `a primitive that this backend has (${Object.keys(lowerings).join(', ')})`,
-        `${name}, ${operation.direction}`,
-        'use the wasm backend',
-      );
-    }
-    run(this.#call(forward, operation.direction === 'backward' ? operation : undefined, position));
-  }
-
-  #call(forward: ForwardOperation, backward: BackwardOperation | undefined, position: number): Call {
-    const builder = this.#builder();
-    const one = (tensors: unknown): Ref | undefined => (tensors ? this.refOf(tensors as Tensor) : undefined);
-    const many = (tensors: unknown): (Ref | undefined)[] =>
-      ((tensors ?? []) as (Tensor | undefined)[]).map((tensor) => tensor && this.refOf(tensor));
-    const present = (ref: Ref | undefined, what: string): Ref => {
-      if (!ref) throw new DendraError('failed', `${forward.primitive.name}: expected ${what}, got none`);
-      return ref;
-    };
-    const lastUse = this.#lastUse.get(forward) as number;
-    return {
-      ...builder,
-      attributes: forward.attributes,
-      differentiated: lastUse > this.#analysis.operations.indexOf(forward),
-      shape: (name) => (forward.inputs[name] as Tensor).shape,
-      shapes: (name) => listOf(forward.inputs[name]).map(({ shape }) => shape),
-      input: (name) => present(one(forward.inputs[name]), `input ${name}`),
-      optional: (name) => one(forward.inputs[name]),
-      list: (name) => listOf(forward.inputs[name]).map((tensor) => this.refOf(tensor)),
-      events: (name): EventsRef | undefined => {
-        const tensor = forward.inputs[name] as Tensor;
-        if (tensor.kind !== 'events' || tensor.origin.from !== 'input') return undefined;
-        return this.feeds.events(tensor, tensor.origin.name, builder);
-      },
-      scalar: (name) => {
-        const { origin } = forward.inputs[name] as Tensor;
-        if (origin.from !== 'input') throw inputError(forward.primitive.name, `\`${name}\` to be fed`, origin.from);
-        return (feeds) => feeds[origin.name] as number;
-      },
-      output: (name) => this.refOf(forward.outputs[name] as Tensor),
-      outputs: (name) => listOf(forward.outputs[name]).map((tensor) => this.refOf(tensor)),
-      outputShape: (name) => (forward.outputs[name] as Tensor).shape,
-      gradient: (name) => one(backward?.gradients[name]),
-      seed: (name) => present(one(backward?.gradients[name]), `a gradient of ${name}`),
-      into: (name) => one(backward?.outputs[name]),
-      intoList: (name) => {
-        const wanted = backward?.outputs[name];
-        return wanted ? many(wanted) : listOf(forward.inputs[name]).map(() => undefined);
-      },
-      kept: (name, size) => {
-        let named = this.#kept.get(forward);
-        if (!named) {
-          named = new Map();
-          this.#kept.set(forward, named);
-        }
-        let ref = named.get(name);
-        if (!ref) {
-          ref = this.#block(size, position, lastUse);
-          named.set(name, ref);
-        }
-        return ref;
-      },
-      temporary: (size) => this.#block(size, position, position),
-    };
   }
 }

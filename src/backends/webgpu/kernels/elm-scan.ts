@@ -6,34 +6,11 @@
  *
  * Legend: B samples, T steps, M memory units, K_i width of hidden layer i, L hidden layers.
  */
-import type { ElmScanAttributes } from '../../../ops/elm-scan.js';
 import type { Call, Lowering, Ref } from '../builder.js';
 import { activationSlope, activationValue, slopeFromValue, u } from '../wgsl.js';
 import { columnSums } from './column-sums.js';
-import { withOnes, writeWithBias } from './linear.js';
-import { matrixProduct } from './matrix-product.js';
+import { type Scan, scanOf, weightGradients } from './elm-weights.js';
 import { chooseShape, MatrixText, needsSubgroups, packWeights, type Slot, type WorkgroupShape } from './matvec.js';
-
-interface Scan {
-  readonly samples: number;
-  readonly steps: number;
-  readonly units: number;
-  /** K_0 … K_{L−1}, and M at the end */
-  readonly widths: readonly number[];
-  readonly attributes: ElmScanAttributes;
-}
-
-function scanOf(call: Call): Scan {
-  const [samples, steps, first] = call.shape('drive');
-  const [units] = call.shape('decay');
-  return {
-    samples,
-    steps,
-    units,
-    widths: [first, ...call.shapes('biases').map(([width]) => width)],
-    attributes: call.attributes as ElmScanAttributes,
-  };
-}
 
 /** How many steps ahead memory is read: enough to hide it behind short steps. */
 function stepsAhead({ matrices, samples }: WorkgroupShape): number {
@@ -342,66 +319,6 @@ function sumOverSamples(call: Call, partial: Ref, into: Ref, samples: number): v
     term: (row, column) => partial.at(`(${row} * ${u(into.size)} + ${column})`),
     write: (column, total) => into.set(column, total),
   });
-}
-
-/** dR = Σ dPre_0 vᵀ with v = κ m_{t−1}; dW_i = Σ dPre_i f(a_{i−1})ᵀ, the bias being its column of ones. */
-function weightGradients(
-  call: Call,
-  { samples, steps, units, widths, attributes }: Scan,
-  hidden: Ref[],
-  dPre: Ref[],
-): void {
-  const [dRecurrent, dWeights, dBiases] = [call.into('recurrent'), call.intoList('weights'), call.intoList('biases')];
-  const [decay, initial, memory] = [call.input('decay'), call.optional('initial'), call.output('memory')];
-  const depth = samples * steps;
-  if (dRecurrent) {
-    matrixProduct(call, {
-      label: 'elmScan, backward recurrent',
-      rows: widths[0],
-      columns: units,
-      depth,
-      a: (m, k) => dPre[0].at(`${k} * ${u(widths[0])} + ${m}`),
-      aRuns: 'm',
-      b: (k, n) => `leaked(${k}, ${n})`,
-      bRuns: 'n',
-      write: (m, n, value) => dRecurrent.set(`${m} * ${u(units)} + ${n}`, value),
-      declarations: () => `fn leaked(row: u32, unit: u32) -> f32 {
-  if (row % ${u(steps)} == 0u) { return ${initial ? `${decay.at('unit')} * ${initial.at(`row / ${u(steps)} * ${u(units)} + unit`)}` : '0f'}; }
-  return ${decay.at('unit')} * ${memory.at(`(row - 1u) * ${u(units)} + unit`)};
-}
-`,
-    });
-  }
-  for (let i = 1; i < widths.length; i++) {
-    const [rows, columns] = [widths[i], widths[i - 1]];
-    const [dWeight, dBias] = [dWeights[i - 1], dBiases[i - 1]];
-    if (!dWeight && !dBias) continue;
-    matrixProduct(call, {
-      label: `elmScan, backward weights ${i}`,
-      rows,
-      columns: dBias ? columns + 1 : columns,
-      depth,
-      a: (m, k) => dPre[i].at(`${k} * ${u(rows)} + ${m}`),
-      aRuns: 'm',
-      b: (k, n) =>
-        withOnes(
-          dBias !== undefined,
-          n,
-          columns,
-          `outOf(${hidden[i - 1].at(`${k} * ${u(columns)} + min(${n}, ${u(columns - 1)})`)})`,
-        ),
-      bRuns: 'n',
-      write: (m, n, value) =>
-        writeWithBias(
-          dBias && ((at) => dBias.set(at, value)),
-          m,
-          n,
-          columns,
-          dWeight ? dWeight.set(`${m} * ${u(columns)} + ${n}`, value) : '',
-        ),
-      declarations: () => `fn outOf(a: f32) -> f32 { return ${activationValue(attributes.activation, 'a')}; }\n`,
-    });
-  }
 }
 
 function shapeLabel({ threads, samples, matrices }: WorkgroupShape): string {
