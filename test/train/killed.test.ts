@@ -9,18 +9,35 @@ import { assert, suite, temporaryFolder } from '../harness.js';
 const test = suite('train/killed');
 const program = join(dirname(fileURLToPath(import.meta.url)), 'killed.js');
 
-/** Fits in a folder; killed after so many milliseconds unless it ends before. */
-function life(folder: string, killAfterMs?: number): Promise<{ killed: boolean; output: string }> {
+/** Lines in a run's record: it grows with every step. */
+function recorded(folder: string): number {
+  const file = join(folder, 'events.jsonl');
+  return existsSync(file) ? readFileSync(file, 'utf8').split('\n').length - 1 : 0;
+}
+
+/** When to kill: so many records after the life began, and so many milliseconds later. */
+interface Kill {
+  readonly records: number;
+  readonly laterMs: number;
+}
+
+/** Fits in a folder; killed at a moment of its own progress, however fast the machine is, unless it ends before. */
+function life(folder: string, kill?: Kill): Promise<{ killed: boolean; output: string }> {
   return new Promise((resolve, reject) => {
+    const before = recorded(folder);
     const child = spawn(process.execPath, [program, folder], { stdio: ['ignore', 'pipe', 'inherit'] });
     let output = '';
     child.stdout.on('data', (part) => {
       output += part;
     });
-    const timer = killAfterMs === undefined ? undefined : setTimeout(() => child.kill('SIGKILL'), killAfterMs);
+    const watch = setInterval(() => {
+      if (!kill || recorded(folder) - before < kill.records) return;
+      clearInterval(watch);
+      setTimeout(() => child.kill('SIGKILL'), kill.laterMs);
+    }, 2);
     child.on('error', reject);
     child.on('close', (code, signal) => {
-      clearTimeout(timer);
+      clearInterval(watch);
       if (signal !== 'SIGKILL' && code !== 0) reject(new Error(`the run failed with code ${code}`));
       else resolve({ killed: signal === 'SIGKILL', output });
     });
@@ -31,9 +48,8 @@ const weightsOf = (folder: string) => readFileSync(join(folder, 'model', 'weight
 
 test('runs killed at 20 random moments resume each time and end with the bits of one that was not', async () => {
   const whole = join(temporaryFolder(), 'whole');
-  const started = performance.now();
   const expected = (await life(whole)).output;
-  const wholeMs = performance.now() - started;
+  const records = recorded(whole);
   assert.ok(expected.includes('somaRmseMv'));
   const moments = new Stream(11, 'test.kill');
   let kills = 0;
@@ -41,7 +57,8 @@ test('runs killed at 20 random moments resume each time and end with the bits of
   while (kills < 20) {
     const folder = join(temporaryFolder(), 'run');
     for (;;) {
-      const { killed, output } = await life(folder, kills < 20 ? wholeMs * moments.uniform(0.1, 0.7) : undefined);
+      const kill = { records: moments.integer(Math.ceil(0.6 * records)), laterMs: moments.uniform(0, 20) };
+      const { killed, output } = await life(folder, kills < 20 ? kill : undefined);
       if (!killed) {
         assert.is(output, expected);
         break;
