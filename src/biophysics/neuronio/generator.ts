@@ -10,7 +10,7 @@ export interface GeneratorOptions {
   durationMs?: number;
   /** Default 0.025; 0.05 is twice as fast and shifts spikes by about half a millisecond. */
   dtMs?: number;
-  /** Default Crank–Nicolson: at 0.025 ms closer to the limit of small steps than NEURON's variable step. */
+  /** Default Crank–Nicolson: its error falls with the square of the step, and costs what backward Euler does. */
   method?: Method;
   threads?: number;
   ranges?: InputRanges;

@@ -17,7 +17,7 @@ import {
 import { generateNeuronIO } from '../../data/index.js';
 import { morphologyDrawing, voltageTraces, writeFigures } from '../../figures/index.js';
 import { encodeNpz, type FileArray } from '../../io/index.js';
-import { exists, readBytes, readText, writeFileAtomically } from '../../runtime/index.js';
+import { exists, probe, readBytes, readText, writeFileAtomically } from '../../runtime/index.js';
 import { type Call, command, type Outcome } from '../command.js';
 import { counter } from '../counter.js';
 import { choice, duration, flagName, grouped, path, real, text, toggle, whole } from '../flags.js';
@@ -44,7 +44,7 @@ const flags = {
     resume: toggle('keep the files that are there and make the others'),
     dendrites: toggle('keep the voltage of every dendritic segment'),
     silentFromZero: toggle('do as the published code: a synapse whose first spike is at 0 ms stays silent'),
-    threads: whole('simulations at once; default 1', { minimum: 1, maximum: 256 }),
+    threads: whole('simulations at once, never changes a result; default one per core', { minimum: 1, maximum: 256 }),
   }),
 };
 
@@ -102,7 +102,7 @@ async function dataset(cell: CellDescription, call: SimulateCall): Promise<Outco
       resume: given.resume,
       dendrites: given.dendrites,
       silentFromZero: given.silentFromZero,
-      threads: given.threads,
+      threads: given.threads ?? Math.min(16, simulations, (await probe()).parallelism),
       signal,
       onSimulation: (done, total) => shown.update(done, total),
     });
