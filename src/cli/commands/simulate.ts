@@ -24,11 +24,7 @@ import { choice, duration, flagName, grouped, path, real, text, toggle, whole } 
 import { counted } from '../text.js';
 
 const flags = {
-  protocol: choice('what is done to the cell; default step', [
-    'step',
-    'neuronio',
-    ...protocols.map(({ name }) => name),
-  ]),
+  protocol: choice('what is done to the cell; default step', [...protocols.map(({ name }) => name), 'neuronio']),
   morphology: path('the traced morphology of a cell that takes one, SWC or Neurolucida ASC', 'file'),
   channels: path('channels and synapses of your own, a JSON file; see docs/biophysics.md', 'file'),
   out: path('the folder to write: traces.npz and figures, or the dataset'),
