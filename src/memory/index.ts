@@ -1,2 +1,3 @@
 export * from './retention.js';
+export * from './selective.js';
 export * from './timescale.js';

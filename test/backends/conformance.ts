@@ -32,11 +32,15 @@ function enlarged(opCase: OpCase, factor: number): OpCase | undefined {
   const batched: Record<string, readonly string[]> = {
     activation: ['x'],
     bceWithLogits: ['logits', 'target'],
+    causalConv: ['x', 'initial'],
     dropout: ['x'],
     elmScan: ['drive', 'initial'],
+    embedding: ['ids'],
     leakyTrace: ['x', 'initial'],
     linear: ['x'],
     meanSquaredError: ['prediction', 'target'],
+    rmsNorm: ['x'],
+    selectiveScan: ['x', 'delta', 'B', 'C', 'initial'],
     softmaxCrossEntropy: ['logits', 'labels'],
     synapticDrive: ['x'],
   };

@@ -145,7 +145,9 @@ if (!availability.available) test.skip('all', availability.reason);
 else {
   // Sessions share one device as long as one is open.
   const open = await WebgpuSession.open();
-  await conformance(test, webgpu, { outputs: 1e-4, gradients: 1e-3 });
+  const notYet = 'its kernel is not written yet';
+  const skips = { causalConv: notYet, embedding: notYet, rmsNorm: notYet, selectiveScan: notYet };
+  await conformance(test, webgpu, { outputs: 1e-4, gradients: 1e-3, skips });
 
   for (const [name, machine, changes] of [
     ['as the device is', {}, {}],

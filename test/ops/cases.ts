@@ -86,6 +86,38 @@ function elmScanCase(
   };
 }
 
+interface ScanCase {
+  readonly samples?: number;
+  readonly steps?: number;
+  readonly channels?: number;
+  readonly heads?: number;
+  readonly groups?: number;
+  readonly states?: number;
+  readonly scalar?: boolean;
+  /** with D and a state to start from */
+  readonly whole?: boolean;
+}
+
+function selectiveScanCase(name: string, sizes: ScanCase): OpCase {
+  const { samples = 3, steps = 7, channels = 5, groups = 1, states = 4, scalar = false, whole = true } = sizes;
+  const { heads = channels } = sizes;
+  const negative = (stream: Stream) => -stream.uniform(0.2, 3);
+  const shared = { shape: [samples, steps, groups * states] };
+  return {
+    primitive: ops.selectiveScan,
+    name,
+    attributes: { groups },
+    inputs: {
+      x: { shape: [samples, steps, channels] },
+      delta: { shape: [samples, steps, heads], draw: (stream) => stream.uniform(0.01, 0.8) },
+      A: { shape: scalar ? [heads] : [heads, states], draw: negative },
+      B: shared,
+      C: shared,
+      ...(whole ? { D: { shape: [heads] }, initial: { shape: [samples, channels, states] } } : {}),
+    },
+  };
+}
+
 const optimiserInputs = {
   parameters: [{ shape: [3, 5] }, { shape: [7] }],
   gradients: [{ shape: [3, 5] }, { shape: [7] }],
@@ -221,6 +253,50 @@ export const cases: readonly OpCase[] = [
   elmScanCase('one layer, relu', [6, 5, 4], [11], { activation: 'relu', squash: 'tanh' }, true),
   elmScanCase('two layers, relu2', [2, 5, 6], [7, 10], { activation: 'relu2', squash: 'lecunTanh' }, true),
   elmScanCase('wide', [8, 4, 13], [26], { activation: 'silu', squash: 'tanh' }, false),
+  selectiveScanCase('as in Mamba-1', {}),
+  selectiveScanCase('from zero, no skip', { channels: 6, states: 3, whole: false }),
+  selectiveScanCase('chunks and vectors', { samples: 2, steps: 37, channels: 9, states: 16 }),
+  selectiveScanCase('as in Mamba-2', { channels: 8, heads: 2, scalar: true, states: 5 }),
+  selectiveScanCase('groups', { channels: 12, heads: 4, groups: 2, scalar: true, states: 3, steps: 19 }),
+  selectiveScanCase('one step', { samples: 2, steps: 1, channels: 10, heads: 2, scalar: true, states: 6 }),
+  ...[1, 2, 9].map((steps) => ({
+    primitive: ops.causalConv,
+    name: `${steps} steps`,
+    attributes: {},
+    inputs: {
+      x: { shape: [3, steps, 5] },
+      weight: { shape: [5, 1, 4] },
+      bias: { shape: [5] },
+      initial: { shape: [3, 3, 5] },
+    },
+  })),
+  {
+    primitive: ops.causalConv,
+    name: 'from nothing, no bias',
+    attributes: {},
+    inputs: { x: { shape: [2, 7, 8] }, weight: { shape: [8, 1, 3] } },
+  },
+  ...[1, 2].map((groups) => ({
+    primitive: ops.rmsNorm,
+    name: `${groups} groups`,
+    attributes: { epsilon: 1e-5, groups },
+    inputs: { x: { shape: [3, 5, 6] }, weight: { shape: [6] } },
+  })),
+  {
+    primitive: ops.rmsNorm,
+    name: 'odd width',
+    attributes: { epsilon: 1e-3 },
+    inputs: { x: { shape: [2, 3, 9] }, weight: { shape: [9] } },
+  },
+  {
+    primitive: ops.embedding,
+    name: 'repeated ids',
+    attributes: {},
+    inputs: {
+      ids: { kind: 'int', shape: [3, 7], draw: (stream) => stream.integer(6) },
+      weight: { shape: [6, 5] },
+    },
+  },
   {
     primitive: ops.bceWithLogits,
     name: 'probabilities',
