@@ -1,0 +1,18 @@
+/**
+ * @file Mamba and Mamba-2: models, their recurrent form, checkpoints.
+ *
+ * - `MambaModel.create(options, seed)`, `loadMamba(files)`: a model is `{ config, parameters }`, parameters under the
+ *   state-spaces names.
+ * - `model.open({ backend, chunkSteps, delta })` → `MambaRunner`: `forward` (logits, taps, state), `loss`, `step`; state in,
+ *   state out, so any of them goes on where another stopped.
+ * - `generate(runner, prompt, { tokens, temperature, topK, topP, seed })`.
+ * - `model.trace(ids, { initial, delta })`: the graph, for training and for programs of one's own; `mambaLogits` is the head.
+ *   `delta(Δ [B, T, H], layer)` is where a strategy that changes Δ comes in; it may make inputs, fed through `feeds`.
+ */
+export * from './config.js';
+export * from './model.js';
+export * from './parameters.js';
+export * from './runner.js';
+export * from './sampling.js';
+export * from './state.js';
+export * from './trace.js';
