@@ -1,5 +1,5 @@
-import { wasm } from '../../src/backends/wasm/index.js';
-import { apply, constant, gradient, input, scalarInput, variable } from '../../src/graph/index.js';
+import { openWasm, wasm } from '../../src/backends/wasm/session.js';
+import { apply, constant, gradient, input, type SessionOptions, scalarInput, variable } from '../../src/graph/index.js';
 import { adam, leakyTrace, meanSquaredError } from '../../src/ops/index.js';
 import { probe } from '../../src/runtime/probe.js';
 import { assert, suite } from '../harness.js';
@@ -7,12 +7,12 @@ import { conformance } from './conformance.js';
 
 const test = suite('backends/wasm');
 const { relaxedSimd } = await probe();
-const notYet = 'its kernel is not written yet';
-const skips = { causalConv: notYet, embedding: notYet, rmsNorm: notYet, selectiveScan: notYet };
 
-await conformance(test, wasm, { options: { simd: 'plain', threads: 1 }, outputs: 1e-6, gradients: 3e-6, skips });
+await conformance(test, wasm, { options: { simd: 'plain', threads: 1 }, outputs: 1e-6, gradients: 3e-6 });
+const inRows = { ...wasm, open: (options?: SessionOptions) => openWasm({ ...options, preferRows: true }) };
+await conformance(test, inRows, { options: { simd: 'plain', threads: 2 }, outputs: 1e-6, gradients: 3e-6 });
 if (relaxedSimd.available) {
-  await conformance(test, wasm, { options: { simd: 'relaxed', threads: 2 }, outputs: 1e-6, gradients: 3e-6, skips });
+  await conformance(test, wasm, { options: { simd: 'relaxed', threads: 2 }, outputs: 1e-6, gradients: 3e-6 });
 } else test.skip('relaxed SIMD', relaxedSimd.reason);
 
 test('what decays for long becomes zero, not subnormal', async () => {

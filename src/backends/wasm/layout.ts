@@ -1,7 +1,8 @@
 /**
  * @file How tensors lie in memory inside a plan.
  *
- * `plain` is the row-major order that everyone sees: parameters, scalars, what is fed and read back.
+ * `plain` is the row-major order that everyone sees: parameters, scalars, what is fed and read back. Tensors of a model whose
+ * work is along one long sequence (Mamba) stay in it: vectors then run over features, and threads share out the rows.
  *
  * `lanes` is for everything that has a sample axis (the first): samples are taken in groups of W = 4·vectors, and the
  * samples of a group are innermost: [group][element of a sample][W]. One vector holds one element of four samples, so a
@@ -30,6 +31,23 @@ export function lanesOf(samples: number): Lanes {
   const vectors = samples > 8 ? 2 : 1;
   const width = 4 * vectors;
   return { samples, vectors, width, groups: Math.ceil(samples / width) };
+}
+
+/**
+ * A cut of `count` alike things (rows, pairs of sample and channels) into groups of `width`, for steps over plain regions. It
+ * looks like a cut into lanes so that regions can belong to its groups.
+ */
+export function cutOf(count: number, width: number): Lanes {
+  return { samples: count, vectors: Math.ceil(width / 4), width, groups: Math.ceil(count / width) };
+}
+
+/**
+ * The cut of rows: at most 16 groups (each has its part of every gradient of a weight), of at least 48 rows, and a multiple
+ * of 12, which the tiles of the matrix products divide.
+ */
+export function rowsPerGroup(rows: number): number {
+  const groups = Math.min(16, Math.max(1, Math.ceil(rows / 48)));
+  return Math.ceil(rows / groups / 12) * 12;
 }
 
 /** Elements per sample of a shape whose first axis is the samples; [] and [F] are one sample. */

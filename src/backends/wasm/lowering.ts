@@ -8,7 +8,7 @@ import { type Analysis, differentiated, type Program } from '../../graph/program
 import type { BackwardOperation, ForwardOperation, Operation, Tensor } from '../../graph/tensor.js';
 import { checkEventsStep } from './kernels/events.js';
 import { packStep, reduceStep, unpackStep } from './kernels/layouts.js';
-import { type Lanes, lanesOf, samplesOf } from './layout.js';
+import { cutOf, type Lanes, lanesOf, rowsPerGroup, samplesOf } from './layout.js';
 import type { Emission, HostWrite, Region, Step } from './steps.js';
 
 /** How a primitive becomes steps, in both directions. */
@@ -25,6 +25,8 @@ export interface EventRegions {
 
 interface Homes {
   plain?: Region;
+  /** made in rows: those who can, go on in rows */
+  rows?: boolean;
   lanes?: Region;
 }
 
@@ -44,11 +46,17 @@ export class Lowering {
   readonly #inputs = new Map<string, Homes>();
   readonly #keptRegions = new Map<ForwardOperation, Map<string, Region>>();
   readonly #lanes = new Map<number, Lanes>();
+  readonly #cuts = new Map<string, Lanes>();
+  /** Forward operations that run in rows, so that their backward does too. */
+  readonly #inRows = new Set<ForwardOperation>();
   readonly #constants = new Map<object, Region>();
   readonly #inPlace: ReadonlyMap<Tensor, string>;
   readonly #places: VariablePlaces;
+  readonly #preferRows: boolean;
 
-  constructor(analysis: Analysis, places: VariablePlaces) {
+  /** @param preferRows whether every operation that can runs in rows, as tests want it */
+  constructor(analysis: Analysis, places: VariablePlaces, preferRows = false) {
+    this.#preferRows = preferRows;
     this.kept = differentiated(analysis.operations);
     this.#inPlace = analysis.inPlace;
     this.#places = places;
@@ -64,15 +72,40 @@ export class Lowering {
     return lanes;
   }
 
+  /** A cut of `count` things into groups of `width`. */
+  cutFor(count: number, width: number): Lanes {
+    const key = `${count} ${width}`;
+    let cut = this.#cuts.get(key);
+    if (!cut) {
+      cut = cutOf(count, width);
+      this.#cuts.set(key, cut);
+    }
+    return cut;
+  }
+
+  /** The cut of so many rows. */
+  rowsFor(rows: number): Lanes {
+    return this.cutFor(rows, rowsPerGroup(rows));
+  }
+
+  /** Whether an operation runs in rows: its backward where its forward did, its forward where one of these tensors is. */
+  runsInRows(forward: ForwardOperation, tensors: readonly (Tensor | undefined)[]): boolean {
+    if (this.#inRows.has(forward)) return true;
+    const rows = tensors.some((tensor) => tensor && (this.#preferRows || this.#homesOf(tensor).rows));
+    if (rows) this.#inRows.add(forward);
+    return rows;
+  }
+
   step(
     label: string,
     lanes: Lanes | undefined,
     reads: readonly (Region | undefined)[],
     writes: readonly (Region | undefined)[],
     emit: (emission: Emission) => void,
+    own: readonly (Region | undefined)[] = [],
   ): void {
     const present = (list: readonly (Region | undefined)[]) => list.filter((region) => region !== undefined);
-    this.steps.push({ label, lanes, reads: present(reads), writes: present(writes), emit });
+    this.steps.push({ label, lanes, reads: present(reads), writes: present(writes), own: present(own), emit });
   }
 
   /** Memory for a value that is not a tensor. */
@@ -182,6 +215,13 @@ export class Lowering {
     return homes.plain;
   }
 
+  /** The place of an output that is made in rows. */
+  writeRows(tensor: Tensor): Region {
+    const region = this.writePlain(tensor);
+    this.#homesOf(tensor).rows = true;
+    return region;
+  }
+
   /** The place of an output that is made in lanes. */
   writeLanes(tensor: Tensor, samples = samplesOf(tensor.shape)): Region {
     const lanes = this.lanesFor(samples);
@@ -197,6 +237,11 @@ export class Lowering {
   writeSum(tensor: Tensor, lanes: Lanes): { part: Region; finish: () => void } {
     const part: Region = { words: sizeOf(tensor.shape), lanes };
     return { part, finish: () => this.steps.push(reduceStep(part, this.writePlain(tensor))) };
+  }
+
+  /** to = the sum of the groups' parts, in their order. */
+  sumParts(part: Region, to: Region): void {
+    this.steps.push(reduceStep(part, to));
   }
 
   #homesOf(tensor: Tensor): Homes {
@@ -249,8 +294,9 @@ export function lower<Name extends string>(
   analysis: Analysis,
   kernels: Readonly<Record<string, Kernel>>,
   places: VariablePlaces,
+  preferRows = false,
 ): { lowering: Lowering; outputs: Map<Name, Region> } {
-  const lowering = new Lowering(analysis, places);
+  const lowering = new Lowering(analysis, places, preferRows);
   for (const operation of analysis.operations) lowerOne(lowering, operation, kernels);
   const outputs = new Map<Name, Region>();
   for (const [name, tensor] of Object.entries(program.outputs) as [Name, Tensor][]) {

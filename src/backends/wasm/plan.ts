@@ -19,6 +19,8 @@ export interface PlanHost {
   readonly relaxed: boolean;
   readonly shared: boolean;
   readonly variables: VariablePlaces;
+  /** see Lowering */
+  readonly preferRows?: boolean;
   /** Runs bodies one after another. */
   queue<T>(body: () => Promise<T>): Promise<T>;
 }
@@ -68,7 +70,7 @@ export class WasmPlan<Name extends string> implements Plan<Name> {
     analysis: Analysis,
     host: PlanHost,
   ): Promise<WasmPlan<Name>> {
-    const { lowering, outputs: regions } = lower(program, analysis, kernels, host.variables);
+    const { lowering, outputs: regions } = lower(program, analysis, kernels, host.variables, host.preferRows);
     const phases = schedulePhases(lowering.steps);
     const placement = placeRegions(phases);
     const origin = host.heap.allocate(placement.bytes);

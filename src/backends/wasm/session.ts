@@ -12,21 +12,24 @@ export const wasm: Backend = {
   name: 'wasm',
   description: 'WebAssembly SIMD generated for the model, threads on shared memory; float32',
   probe: availability,
-  async open(options: SessionOptions = {}) {
-    const available = await availability();
-    if (!available.available) throw new DendraError('unavailable', `wasm: ${available.reason}`);
-    if (options.precision === 'float64') {
-      throw inputError('wasm', '`precision` float32', 'float64', 'use the reference backend for float64');
-    }
-    const machine = await probe();
-    const pool = await poolOf(options.threads ?? Math.min(16, machine.parallelism));
-    const relaxed = machine.relaxedSimd.available && options.simd !== 'plain';
-    if (options.simd === 'relaxed' && !relaxed) {
-      throw new DendraError('unavailable', `wasm: expected relaxed SIMD, got: ${machine.relaxedSimd.reason}`);
-    }
-    return new WasmSession(pool, relaxed, machine.threads.available);
-  },
+  open: openWasm,
 };
+
+/** Opens a session. `preferRows` makes every operation that can run in rows do so, whatever its model: for tests. */
+export async function openWasm(options: SessionOptions & { preferRows?: boolean } = {}): Promise<Session> {
+  const available = await availability();
+  if (!available.available) throw new DendraError('unavailable', `wasm: ${available.reason}`);
+  if (options.precision === 'float64') {
+    throw inputError('wasm', '`precision` float32', 'float64', 'use the reference backend for float64');
+  }
+  const machine = await probe();
+  const pool = await poolOf(options.threads ?? Math.min(16, machine.parallelism));
+  const relaxed = machine.relaxedSimd.available && options.simd !== 'plain';
+  if (options.simd === 'relaxed' && !relaxed) {
+    throw new DendraError('unavailable', `wasm: expected relaxed SIMD, got: ${machine.relaxedSimd.reason}`);
+  }
+  return new WasmSession(pool, relaxed, machine.threads.available, options.preferRows);
+}
 
 async function availability(): Promise<Availability> {
   const { simd, relaxedSimd, threads, parallelism } = await probe();
@@ -60,12 +63,14 @@ export class WasmSession implements Session {
   readonly #pool: WorkerPool;
   readonly #relaxed: boolean;
   readonly #shared: boolean;
+  readonly #preferRows: boolean;
   readonly #variables = new Map<string, Variable>();
   readonly #plans: { dispose(): void }[] = [];
   #tail: Promise<unknown> = Promise.resolve();
   #disposed = false;
 
-  constructor(pool: WorkerPool, relaxed: boolean, shared: boolean) {
+  constructor(pool: WorkerPool, relaxed: boolean, shared: boolean, preferRows = false) {
+    this.#preferRows = preferRows;
     this.#pool = pool;
     this.#relaxed = relaxed;
     this.#shared = shared;
@@ -113,6 +118,7 @@ export class WasmSession implements Session {
       pool: this.#pool,
       relaxed: this.#relaxed,
       shared: this.#shared,
+      preferRows: this.#preferRows,
       variables: (name, shape) => {
         const variable = this.#find('Session.compile', name);
         if (shapeText(variable.shape) !== shapeText(shape)) {

@@ -45,6 +45,8 @@ export interface Step {
   readonly lanes?: Lanes;
   readonly reads: readonly Region[];
   readonly writes: readonly Region[];
+  /** plain regions of which every group reads and writes only its own rows */
+  readonly own?: readonly Region[];
   emit(emission: Emission): void;
 }
 
@@ -62,13 +64,14 @@ export interface PhasePlan {
 /**
  * Puts steps into as few phases as their dependencies allow, keeping their order within a phase. Two steps that share a
  * region, at least one writing, may stand in one phase only if both are whole, or both run for the same groups and the
- * region belongs to the group.
+ * region, or the rows of it that both touch, belong to the group.
  */
 export function schedulePhases(steps: readonly Step[]): PhasePlan[] {
   const phases: PhasePlan[] = [];
   interface Use {
     phase: number;
     lanes?: Lanes;
+    own: boolean;
   }
   const writers = new Map<Region, Use>();
   const readers = new Map<Region, Use[]>();
@@ -76,7 +79,8 @@ export function schedulePhases(steps: readonly Step[]): PhasePlan[] {
     let earliest = 0;
     const after = (use: Use | undefined, region: Region) => {
       if (!use) return;
-      const together = step.lanes ? use.lanes === step.lanes && region.lanes === step.lanes : !use.lanes;
+      const belongs = region.lanes === step.lanes || (use.own && step.own?.includes(region));
+      const together = step.lanes ? use.lanes === step.lanes && belongs : !use.lanes;
       earliest = Math.max(earliest, together ? use.phase : use.phase + 1);
     };
     for (const region of step.reads) after(writers.get(region), region);
@@ -88,14 +92,15 @@ export function schedulePhases(steps: readonly Step[]): PhasePlan[] {
     while (phase < phases.length && phases[phase].lanes !== step.lanes) phase++;
     if (phase === phases.length) phases.push({ lanes: step.lanes, steps: [] });
     phases[phase].steps.push(step);
-    const use = { phase, lanes: step.lanes };
+    const useOf = (region: Region): Use => ({ phase, lanes: step.lanes, own: step.own?.includes(region) ?? false });
     for (const region of step.reads) {
+      const use = useOf(region);
       const known = readers.get(region);
       if (known) known.push(use);
       else readers.set(region, [use]);
     }
     for (const region of step.writes) {
-      writers.set(region, use);
+      writers.set(region, useOf(region));
       readers.delete(region);
     }
   }
@@ -163,5 +168,6 @@ export function placeRegions(phases: readonly PhasePlan[]): Placement {
     end += stride * (lanes ? lanes.groups : 1);
     end = Math.ceil(end / 64) * 64;
   }
-  return { offsets, strideOf: (lanes) => strides.get(lanes) ?? 0, bytes: end };
+  // A vector at the end of the last row may be read beyond it.
+  return { offsets, strideOf: (lanes) => strides.get(lanes) ?? 0, bytes: end + 64 };
 }

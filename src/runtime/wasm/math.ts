@@ -79,6 +79,11 @@ function expInside(f: FunctionBuilder, x: V128): V128 {
   return f.let(f.madd(grown, power, power));
 }
 
+/** eˣ for x ≤ 0; stays at 1.6e-38 below x = −87: a decay factor, where that is as good as zero. */
+export function expNegative(f: FunctionBuilder, x: V128): V128 {
+  return expInside(f, f.let(f32x4.pmax(x, f.all(-87))));
+}
+
 /** eˣ − 1, accurate in the relative sense near 0 too. Infinity above x = 88. */
 export function expm1(f: FunctionBuilder, x: V128): V128 {
   const argument = f.let(x);

@@ -6,7 +6,7 @@
  * operands that are alive at once, and halves the speed). V8 13 is as fast with these tiles as with any larger ones.
  */
 import type { FunctionBuilder, Local } from './module.js';
-import type { V128 } from './ops.js';
+import type { I32, V128 } from './ops.js';
 
 /** How many rows a tile of so many columns may have: r·c + r + c ≤ 15. */
 export function tileRows(columns: number): number {
@@ -17,7 +17,7 @@ export interface Tile {
   readonly rows: number;
   readonly columns: number;
   /** how many products each sum has in one pass */
-  readonly depth: number;
+  readonly depth: number | I32;
   /** passes over the depth, with other pointers; default 1 */
   readonly passes?: number;
   /** The start of a sum; zero is `f32x4.all(0)`. */

@@ -6,13 +6,34 @@ import { type FunctionBuilder, f32x4, type Local, type V128, v128 } from '../../
 import type { Kernel, Lowering } from '../lowering.js';
 import type { Region } from '../steps.js';
 import { derivative, value } from './functions.js';
+import { columnSums } from './row-sums.js';
+import { loopVectors, mapRows, rowStep, storeLanes } from './rows.js';
 import { forVectors, sumLanes, vectorsIn } from './vectors.js';
 
 type Gradient = Tensor | undefined;
 
-/** Where tensors of one shape are read and written: in lanes if one of them is there already, else row-major. */
-function placement(l: Lowering, tensors: readonly Gradient[]) {
+interface Place {
+  read(tensor: Tensor): Region;
+  write(tensor: Tensor): Region;
+  /** where the tensors are in rows */
+  readonly rows?: { readonly rows: number; readonly width: number };
+}
+
+/**
+ * Where tensors of one shape are read and written: in rows if one of them was made there, in lanes if one of them is there,
+ * else row-major and at once.
+ */
+function placement(l: Lowering, forward: ForwardOperation, tensors: readonly Gradient[]): Place {
   const present = tensors.filter((tensor) => tensor !== undefined);
+  const { shape } = present[0];
+  if (shape.length > 1 && l.runsInRows(forward, present)) {
+    const width = shape[shape.length - 1];
+    return {
+      rows: { rows: sizeOf(shape) / width, width },
+      read: (tensor) => l.plain(tensor),
+      write: (tensor) => l.writeRows(tensor),
+    };
+  }
   const there = present.find((tensor) => l.inLanes(tensor));
   const samples = there && l.samplesOf(there);
   return {
@@ -28,7 +49,12 @@ function map(
   inputs: readonly Region[],
   output: Region,
   compute: (f: FunctionBuilder, values: Local<'v128'>[]) => V128,
+  rows?: Place['rows'],
 ): void {
+  if (rows) {
+    mapRows(l, label, inputs, output, rows, compute, label.includes('activation') ? 2 : 4);
+    return;
+  }
   l.step(label, output.lanes, inputs, [output], ({ f, pointer }) => {
     const sources = inputs.map((region) => pointer(region));
     const target = pointer(output);
@@ -56,11 +82,13 @@ const gradientOf = (operation: BackwardOperation, name: string) => operation.gra
 const into = (operation: BackwardOperation, name: string) => operation.outputs[name] as Gradient;
 
 export const activation: Kernel = {
-  forward(l, { inputs, outputs, attributes }) {
+  forward(l, operation) {
+    const { inputs, outputs, attributes } = operation;
     const { kind } = attributes as { kind: ActivationName };
     const x = one(inputs.x);
-    const place = placement(l, [x]);
-    map(l, `activation ${kind}`, [place.read(x)], place.write(one(outputs.y)), (f, [v]) => value(f, kind, v));
+    const place = placement(l, operation, [x]);
+    const y = place.write(one(outputs.y));
+    map(l, `activation ${kind}`, [place.read(x)], y, (f, [v]) => value(f, kind, v), place.rows);
   },
   backward(l, operation) {
     const { kind } = operation.forward.attributes as { kind: ActivationName };
@@ -68,45 +96,47 @@ export const activation: Kernel = {
     const dy = gradientOf(operation, 'y');
     const dx = into(operation, 'x');
     if (!dx) return;
-    const place = placement(l, [x, dy]);
+    const place = placement(l, operation.forward, [x, dy]);
     if (!dy) return writeZeros(l, place.write(dx));
-    map(l, `activation ${kind} backward`, [place.read(x), place.read(dy)], place.write(dx), (f, [v, g]) =>
-      f32x4.mul(g, derivative(f, kind, v)),
-    );
+    const sources = [place.read(x), place.read(dy)];
+    const slope = (f: FunctionBuilder, [v, g]: V128[]) => f32x4.mul(g, derivative(f, kind, v));
+    map(l, `activation ${kind} backward`, sources, place.write(dx), slope, place.rows);
   },
 };
 
 export const scale: Kernel = {
-  forward(l, { inputs, outputs, attributes }) {
+  forward(l, operation) {
+    const { inputs, outputs, attributes } = operation;
     const { factor } = attributes as { factor: number };
-    const place = placement(l, [one(inputs.x)]);
-    map(l, 'scale', [place.read(one(inputs.x))], place.write(one(outputs.y)), (f, [v]) => f32x4.mul(v, f.all(factor)));
+    const place = placement(l, operation, [one(inputs.x)]);
+    const y = place.write(one(outputs.y));
+    map(l, 'scale', [place.read(one(inputs.x))], y, (f, [v]) => f32x4.mul(v, f.all(factor)), place.rows);
   },
   backward(l, operation) {
     const { factor } = operation.forward.attributes as { factor: number };
     const dy = gradientOf(operation, 'y');
     const dx = into(operation, 'x');
     if (!dx) return;
-    const place = placement(l, [dy ?? one(operation.forward.inputs.x)]);
+    const place = placement(l, operation.forward, [dy ?? one(operation.forward.inputs.x)]);
     if (!dy) return writeZeros(l, place.write(dx));
-    map(l, 'scale backward', [place.read(dy)], place.write(dx), (f, [g]) => f32x4.mul(g, f.all(factor)));
+    map(l, 'scale backward', [place.read(dy)], place.write(dx), (f, [g]) => f32x4.mul(g, f.all(factor)), place.rows);
   },
 };
 
 export const sum: Kernel = {
-  forward(l, { inputs, outputs }) {
+  forward(l, operation) {
+    const { inputs, outputs } = operation;
     const terms = inputs.terms as readonly Tensor[];
-    const place = placement(l, terms);
-    map(l, 'sum', terms.map(place.read), place.write(one(outputs.y)), (_, values) =>
-      values.reduce<V128>((total, v, k) => (k === 0 ? v : f32x4.add(total, v)), values[0]),
-    );
+    const place = placement(l, operation, terms);
+    const total = (_: FunctionBuilder, values: V128[]) => values.reduce((sofar, v) => f32x4.add(sofar, v));
+    map(l, 'sum', terms.map(place.read), place.write(one(outputs.y)), total, place.rows);
   },
   backward(l, operation) {
     const dy = gradientOf(operation, 'y');
     for (const term of operation.outputs.terms as readonly Gradient[]) {
       if (!term) continue;
-      const place = placement(l, [dy ?? term]);
-      if (dy) map(l, 'sum backward', [place.read(dy)], place.write(term), (_, [g]) => g);
+      const place = placement(l, operation.forward, [dy ?? term]);
+      if (dy) map(l, 'sum backward', [place.read(dy)], place.write(term), (_, [g]) => g, place.rows);
       else writeZeros(l, place.write(term));
     }
   },
@@ -124,10 +154,15 @@ function pair(
   bLength: number,
   output: Region,
   compute: (f: FunctionBuilder, a: V128, b: V128) => V128,
+  rows?: Place['rows'],
 ): void {
   const { lanes } = output;
   if (b.lanes || (!lanes && b.words === a.words)) {
-    map(l, label, [a, b], output, (f, [x, y]) => compute(f, x, y));
+    map(l, label, [a, b], output, (f, [x, y]) => compute(f, x, y), rows);
+    return;
+  }
+  if (rows?.width === bLength) {
+    pairRows(l, label, a, b, output, rows, compute);
     return;
   }
   l.step(label, lanes, [a, b], [output], ({ f, pointer, at }) => {
@@ -163,6 +198,37 @@ function pair(
   });
 }
 
+/** The same for a parameter of the width of a row. */
+function pairRows(
+  l: Lowering,
+  label: string,
+  a: Region,
+  b: Region,
+  output: Region,
+  { rows, width }: { rows: number; width: number },
+  compute: (f: FunctionBuilder, a: V128, b: V128) => V128,
+): void {
+  rowStep(l, {
+    label,
+    rows,
+    own: [a, output],
+    reads: [b],
+    writes: [output],
+    emit({ f, count, rowsOf, pointer }) {
+      const source = rowsOf(a, width);
+      const target = rowsOf(output, width);
+      f.forRange(0, count, 1, () => {
+        const [x, y, to] = [f.let(source), pointer(b), f.let(target)];
+        loopVectors(f, width, [x, y, to], (offset, lanes) => {
+          storeLanes(f, to, compute(f, v128.load(x, offset), v128.load(y, offset)), lanes, offset);
+        });
+        f.add(source, width * 4);
+        f.add(target, width * 4);
+      });
+    },
+  });
+}
+
 /** Whether b is a true tail of a: a parameter that is used for every sample. */
 const isTail = (a: Tensor, b: Tensor) => b.shape.length < a.shape.length;
 
@@ -173,13 +239,14 @@ function binaryKernel(
   backwardB: (f: FunctionBuilder, dy: V128, a: V128) => V128,
 ): Kernel {
   return {
-    forward(l, { inputs, outputs }: ForwardOperation) {
+    forward(l, operation: ForwardOperation) {
+      const { inputs, outputs } = operation;
       const a = one(inputs.a);
       const b = one(inputs.b);
       const tail = isTail(a, b);
-      const place = placement(l, tail ? [a] : [a, b]);
+      const place = placement(l, operation, tail ? [a] : [a, b]);
       const other = tail ? l.plain(b) : place.read(b);
-      pair(l, name, place.read(a), other, sizeOf(b.shape), place.write(one(outputs.y)), compute);
+      pair(l, name, place.read(a), other, sizeOf(b.shape), place.write(one(outputs.y)), compute, place.rows);
     },
     backward(l, operation) {
       const a = one(operation.forward.inputs.a);
@@ -188,19 +255,25 @@ function binaryKernel(
       const da = into(operation, 'a');
       const db = into(operation, 'b');
       const tail = isTail(a, b);
-      const place = placement(l, tail ? [a, dy] : [a, b, dy]);
+      const place = placement(l, operation.forward, tail ? [a, dy] : [a, b, dy]);
       if (!dy) {
         if (da) writeZeros(l, place.write(da));
         if (db) writeZeros(l, tail ? l.writePlain(db) : place.write(db));
         return;
       }
       const other = tail ? l.plain(b) : place.read(b);
-      if (da) pair(l, `${name} backward a`, place.read(dy), other, sizeOf(b.shape), place.write(da), backwardA);
+      const length = sizeOf(b.shape);
+      if (da) pair(l, `${name} backward a`, place.read(dy), other, length, place.write(da), backwardA, place.rows);
       if (!db) return;
       const mine = place.read(a);
       const g = place.read(dy);
       if (!tail) {
-        map(l, `${name} backward b`, [g, mine], place.write(db), (f, [x, y]) => backwardB(f, x, y));
+        const slope = (f: FunctionBuilder, [x, y]: V128[]) => backwardB(f, x, y);
+        map(l, `${name} backward b`, [g, mine], place.write(db), slope, place.rows);
+        return;
+      }
+      if (place.rows?.width === length) {
+        columnSums(l, `${name} backward b`, [g, mine], db, place.rows.rows, (f, [x, y]) => backwardB(f, x, y));
         return;
       }
       sumToTail(l, `${name} backward b`, g, mine, db, backwardB);

@@ -1,13 +1,17 @@
 /** @file The kernels, by primitive name: one line to add one. */
 import type { Kernel } from '../lowering.js';
+import { causalConv } from './causal-conv.js';
 import { memoryDecay } from './decay.js';
 import { synapticDrive } from './drive.js';
 import { dropout } from './dropout.js';
 import { activation, add, interpolate, multiply, scale, sum } from './elementwise.js';
 import { elmScan } from './elm-scan.js';
+import { embedding } from './embedding.js';
 import { linear } from './linear.js';
 import { bceWithLogits, meanSquaredError, softmaxCrossEntropy } from './losses.js';
 import { adam, adamax, clipByGlobalNorm } from './optimisers.js';
+import { rmsNorm } from './rms-norm.js';
+import { selectiveScan } from './selective-scan.js';
 import { slice } from './slice.js';
 import { leakyTrace } from './trace.js';
 
@@ -17,16 +21,20 @@ export const kernels: Readonly<Record<string, Kernel>> = {
   adamax,
   add,
   bceWithLogits,
+  causalConv,
   clipByGlobalNorm,
   dropout,
   elmScan,
+  embedding,
   interpolate,
   leakyTrace,
   linear,
   meanSquaredError,
   memoryDecay,
   multiply,
+  rmsNorm,
   scale,
+  selectiveScan,
   slice,
   softmaxCrossEntropy,
   sum,

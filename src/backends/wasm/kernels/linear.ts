@@ -7,6 +7,7 @@ import type { Kernel, Lowering } from '../lowering.js';
 import type { Emission, Region } from '../steps.js';
 import { writeZeros } from './elementwise.js';
 import { besideLanes, forEvents } from './events.js';
+import { linearRows, linearRowsBackward } from './linear-rows.js';
 import { blockSteps, emitLaneSums, emitOuterProduct, emitProduct, forBlocks } from './products.js';
 import { sumLanes } from './vectors.js';
 
@@ -62,8 +63,13 @@ export function emitTimeProduct(f: FunctionBuilder, x: I32, y: I32, p: TimeProdu
 }
 
 export const linear: Kernel = {
-  forward(l, { inputs, outputs }) {
+  forward(l, operation) {
+    const { inputs, outputs } = operation;
     const x = inputs.x as Tensor;
+    if (x.kind === 'float' && l.runsInRows(operation, [x])) {
+      linearRows(l, operation);
+      return;
+    }
     const weight = l.plain(inputs.weight as Tensor);
     const bias = inputs.bias && l.plain(inputs.bias as Tensor);
     const [width, depth] = (inputs.weight as Tensor).shape;
@@ -107,6 +113,10 @@ export const linear: Kernel = {
   backward(l, operation) {
     const { inputs, outputs } = operation.forward;
     const x = inputs.x as Tensor;
+    if (l.runsInRows(operation.forward, [])) {
+      linearRowsBackward(l, operation);
+      return;
+    }
     const dy = operation.gradients.y as Tensor | undefined;
     const { x: dx, weight: dWeight, bias: dBias } = operation.outputs as Record<string, Tensor | undefined>;
     if (!dy) {
