@@ -18,6 +18,7 @@ import type { Lanes } from '../layout.js';
 import type { Kernel, Lowering } from '../lowering.js';
 import type { Region } from '../steps.js';
 import { writeZeros } from './elementwise.js';
+import { softmaxRowsGradient, softmaxRowsLoss } from './softmax-rows.js';
 import { laneMask, sumLanes } from './vectors.js';
 
 /** loss = factor · Σ over the groups of their parts, in float64. */
@@ -125,8 +126,15 @@ export const meanSquaredError = elementLoss(
 );
 
 export const softmaxCrossEntropy: Kernel = {
-  forward(l, { inputs, outputs, attributes }) {
+  forward(l, operation) {
+    const { inputs, outputs, attributes } = operation;
     const { smoothing = 0 } = attributes as SoftmaxCrossEntropyAttributes;
+    if (l.runsInRows(operation, [inputs.logits as Tensor])) {
+      const inverseCount = countLabels(l, inputs.labels as Tensor);
+      const part = softmaxRowsLoss(l, inputs.logits as Tensor, inputs.labels as Tensor, smoothing);
+      finishLoss(l, part, outputs.loss as Tensor, inverseCount);
+      return;
+    }
     const s = softmaxRows(l, inputs.logits as Tensor, inputs.labels as Tensor);
     const part = l.region(1, s.lanes);
     l.step('softmax loss', s.lanes, [s.x, s.labels], [part], ({ f, pointer, group }) => {
@@ -156,6 +164,13 @@ export const softmaxCrossEntropy: Kernel = {
     const loss = operation.gradients.loss as Tensor | undefined;
     if (!dx) return;
     const { inputs } = operation.forward;
+    if (l.runsInRows(operation.forward, [])) {
+      const into = l.writeRows(dx);
+      if (!loss) return writeZeros(l, into);
+      const [logits, labels] = [inputs.logits as Tensor, inputs.labels as Tensor];
+      softmaxRowsGradient(l, { logits, labels, smoothing, loss, inverseCount: countLabels(l, labels), into });
+      return;
+    }
     if (!loss) return writeZeros(l, l.writeLanes(dx));
     const s = softmaxRows(l, inputs.logits as Tensor, inputs.labels as Tensor);
     const factor = l.plain(loss);
@@ -192,6 +207,19 @@ export const softmaxCrossEntropy: Kernel = {
 function softmaxRows(l: Lowering, logits: Tensor, labels: Tensor) {
   const classes = logits.shape[logits.shape.length - 1];
   const samples = l.samplesOf(logits);
+  const inverseCount = countLabels(l, labels);
+  return {
+    classes,
+    x: l.lanes(logits, samples),
+    labels: l.lanes(labels, samples),
+    lanes: l.lanesFor(samples),
+    rows: sizeOf(labels.shape) / samples,
+    inverseCount,
+  };
+}
+
+/** 1 / (the number of labels that count), 0 for none. */
+function countLabels(l: Lowering, labels: Tensor): Region {
   const plainLabels = l.plain(labels);
   const inverseCount = l.region(1);
   const total = sizeOf(labels.shape);
@@ -205,14 +233,7 @@ function softmaxRows(l: Lowering, logits: Tensor, labels: Tensor) {
     f.store(pointer(inverseCount), f32.const(0));
     f.if(count, () => f.store(pointer(inverseCount), f32.div(f32.const(1), f32.convertI32S(count))));
   });
-  return {
-    classes,
-    x: l.lanes(logits, samples),
-    labels: l.lanes(labels, samples),
-    lanes: l.lanesFor(samples),
-    rows: total / samples,
-    inverseCount,
-  };
+  return inverseCount;
 }
 
 function eachClass(

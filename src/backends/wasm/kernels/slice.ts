@@ -1,12 +1,13 @@
 /** @file Slices along any axis: in lanes where the samples stay whole, else row-major. */
 import type { Tensor } from '../../../graph/tensor.js';
 import { type SliceAttributes, sliceGeometry } from '../../../ops/slice.js';
-import type { FunctionBuilder, Local } from '../../../runtime/wasm/index.js';
+import type { FunctionBuilder, I32, Local } from '../../../runtime/wasm/index.js';
 import { i32, v128 } from '../../../runtime/wasm/index.js';
 import { samplesOf } from '../layout.js';
 import type { Kernel, Lowering } from '../lowering.js';
 import type { Region } from '../steps.js';
 import { writeZeros } from './elementwise.js';
+import { loopVectors, rowStep, storeLanes } from './rows.js';
 
 /** Copies `outer` runs of `words` words, with these distances in words from run to run. */
 function copyRuns(
@@ -37,11 +38,53 @@ function place(l: Lowering, x: Tensor, attributes: SliceAttributes, hint?: Tenso
   return { lanes, outer: lanes ? outer / lanes.samples : outer, extent, inner: inner * width };
 }
 
+/** The slice of a row's features for tensors in rows; undefined where it cuts another axis. */
+function alongRows(x: Tensor, attributes: SliceAttributes) {
+  const { outer, extent, inner } = sliceGeometry(x.shape, attributes);
+  const { start, end } = attributes;
+  return inner === 1 && !attributes.squeeze ? { rows: outer, width: extent, start, taken: end - start } : undefined;
+}
+
+/** Copies one stretch of every row. */
+function copyRows(
+  f: FunctionBuilder,
+  count: I32,
+  [from, fromWidth]: [Local<'i32'>, number],
+  [to, toWidth]: [Local<'i32'>, number],
+  words: number,
+): void {
+  f.forRange(0, count, 1, () => {
+    const [source, target] = [f.let(from), f.let(to)];
+    loopVectors(f, words, [source, target], (offset, lanes) => {
+      storeLanes(f, target, v128.load(source, offset), lanes, offset);
+    });
+    f.add(from, fromWidth * 4);
+    f.add(to, toWidth * 4);
+  });
+}
+
 export const slice: Kernel = {
-  forward(l, { inputs, outputs, attributes }) {
+  forward(l, operation) {
+    const { inputs, outputs, attributes } = operation;
     const x = inputs.x as Tensor;
     const y = outputs.y as Tensor;
     const { start, end } = attributes as SliceAttributes;
+    const cut = alongRows(x, attributes as SliceAttributes);
+    if (cut && l.runsInRows(operation, [x])) {
+      const [from, to] = [l.plain(x), l.writeRows(y)];
+      rowStep(l, {
+        label: 'slice rows',
+        rows: cut.rows,
+        own: [from, to],
+        writes: [to],
+        emit({ f, count, rowsOf }) {
+          const source = rowsOf(from, cut.width);
+          f.add(source, cut.start * 4);
+          copyRows(f, count, [source, cut.width], [rowsOf(to, cut.taken), cut.taken], cut.taken);
+        },
+      });
+      return;
+    }
     const { lanes, outer, extent, inner } = place(l, x, attributes as SliceAttributes);
     const from = lanes ? l.lanes(x) : l.plain(x);
     const to = lanes ? l.writeLanes(y, lanes.samples) : l.writePlain(y);
@@ -59,6 +102,25 @@ export const slice: Kernel = {
     const { start, end } = attributes;
     const dy = operation.gradients.y as Tensor | undefined;
     const x = operation.forward.inputs.x as Tensor;
+    const cut = alongRows(x, attributes);
+    if (cut && l.runsInRows(operation.forward, [])) {
+      const into = l.writeRows(dx);
+      if (!dy) return writeZeros(l, into);
+      const from = l.plain(dy);
+      rowStep(l, {
+        label: 'slice rows backward',
+        rows: cut.rows,
+        own: [from, into],
+        writes: [into],
+        emit({ f, count, rowsOf }) {
+          const target = rowsOf(into, cut.width);
+          f.fill(target, 0, i32.mul(count, cut.width * 4));
+          f.add(target, cut.start * 4);
+          copyRows(f, count, [rowsOf(from, cut.taken), cut.taken], [target, cut.width], cut.taken);
+        },
+      });
+      return;
+    }
     const { lanes, outer, extent, inner } = place(l, x, attributes, dy);
     const to: Region = lanes ? l.writeLanes(dx) : l.writePlain(dx);
     if (!dy) return writeZeros(l, to);
