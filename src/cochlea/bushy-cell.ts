@@ -11,6 +11,17 @@ const refractoryS = 0.001;
 /** Summed over the fibres, s⁻¹. */
 const weight = 13000;
 
+/** The cell's constants at a number of steps per second: decays of voltage and current, rest in steps, W dt. */
+export function bushyConstants(rateHz: number) {
+  const dt = 1 / rateHz;
+  return {
+    leak: Math.exp(-dt / membraneS),
+    fall: Math.exp(-dt / synapseS),
+    pause: refractoryS * rateHz,
+    gain: (weight / fibresPerCell) * dt,
+  };
+}
+
 /**
  * Steps at which the cell spikes. Each step: what was at threshold becomes a spike of the step before and rests; then the
  * current decays by exp(−dt/0.5 ms) and gains the firings, undecayed; the voltage decays by exp(−dt/1 ms) and gains
@@ -23,11 +34,7 @@ const weight = 13000;
  * @returns the number of spikes
  */
 export function bushyCell(firings: Uint8Array, rateHz: number, spikes: Int32Array, voltage?: Float64Array): number {
-  const dt = 1 / rateHz;
-  const leak = Math.exp(-dt / membraneS);
-  const fall = Math.exp(-dt / synapseS);
-  const pause = refractoryS * rateHz;
-  const gain = (weight / fibresPerCell) * dt;
+  const { leak, fall, pause, gain } = bushyConstants(rateHz);
   let v = 0;
   let current = 0;
   let resting = 0;

@@ -4,10 +4,14 @@
  * Zenke, IEEE TNNLS 33, 2744, 2022), written from its equations.
  */
 import { inputError, requireInteger, requireNumber } from '../base/errors.js';
-import { Stream } from '../base/random.js';
-import { BlockMembrane, type MovedMembrane, wholeMembrane } from './basilar.js';
+import { streamKey } from '../base/random.js';
+import type { WorkerPool } from '../runtime/index.js';
+import { type MovedMembrane, wholeMembrane } from './basilar.js';
+import { MembraneBlocks } from './blocks.js';
 import { bushyCell } from './bushy-cell.js';
-import { firingsFromStream, firingsFromTwister } from './fibres.js';
+import { Ear } from './ear.js';
+import { groupWidth, roundBlocks } from './ear-kernel.js';
+import { firingsFromTwister } from './fibres.js';
 import { hairCell } from './hair-cell.js';
 import { bestFrequenciesHz } from './membrane.js';
 import { MersenneTwister } from './mersenne-twister.js';
@@ -45,17 +49,20 @@ export interface Cochlea {
    * @throws an input error for fewer than 2 samples, NaN, or a rate that can't be
    */
   hear(samples: ArrayLike<number>, rateHz: number, options?: HearOptions): CochleaSpikes;
+  /** The same spikes, computed by all threads of the pool that the ear was made with. */
+  hearOnThreads(samples: ArrayLike<number>, rateHz: number, options?: HearOptions): Promise<CochleaSpikes>;
 }
 
 /**
  * An ear. What depends only on the rate (the membrane's transfer functions, about 2 s of work) is made at the first sound
- * and kept.
+ * and kept. It computes in float32 and on WebAssembly; draws from `mt19937` are compared with probabilities in float64,
+ * and a `circular` membrane is float64, as in the original.
  */
-export function createCochlea(options: CochleaOptions = {}): Cochlea {
+export function createCochlea(options: CochleaOptions = {}, { pool }: { pool?: WorkerPool } = {}): Cochlea {
   const settings = cochleaSettings(options);
   const { channels } = settings;
   const best = settings.aboveNyquist === 'silent' ? bestFrequenciesHz(channels) : undefined;
-  let blocks: { rateHz: number; first: number; membrane: BlockMembrane } | undefined;
+  let kept: { rateHz: number; firstGroup: number; blocks: MembraneBlocks; ear: Ear } | undefined;
 
   /** The first channel whose best frequency a sound of this rate can hold. */
   const firstHearing = (rateHz: number): number => {
@@ -64,44 +71,154 @@ export function createCochlea(options: CochleaOptions = {}): Cochlea {
     return found < 0 ? channels : found;
   };
 
-  const move = (sound: Float64Array, rateHz: number, first: number): MovedMembrane => {
-    if (settings.circular) return wholeMembrane(sound, rateHz, channels, settings);
-    if (blocks?.rateHz !== rateHz || blocks.first > first) {
-      const wanted = Array.from({ length: channels - first }, (_, i) => first + i);
-      blocks = { rateHz, first, membrane: new BlockMembrane(rateHz, wanted, channels, settings) };
+  /** The ear for sounds of a rate, with the groups from `firstGroup` on at least. */
+  const blocksFor = (rateHz: number, firstGroup: number) => {
+    if (kept?.rateHz !== rateHz || kept.firstGroup > firstGroup) {
+      kept = undefined;
+      const blocks = new MembraneBlocks(rateHz, firstGroup, channels, settings);
+      const cells = { rateHz: Math.floor(rateHz / 2), hairCell: settings.hairCell };
+      kept = { rateHz, firstGroup, blocks, ear: new Ear({ ...cells, ...blocks, size: blocks.size / 2, pool }) };
     }
-    const steps = Math.ceil(sound.length / 2 + (settings.tailMs / 1000) * (rateHz / 2));
-    return blocks.membrane.move(sound, steps);
+    return kept;
+  };
+
+  const stepsOf = (sound: Float64Array, rateHz: number) =>
+    settings.circular
+      ? Math.floor(sound.length / 2) + 1
+      : Math.ceil(sound.length / 2 + (settings.tailMs / 1000) * (rateHz / 2));
+
+  /** Everything up to what depends on the draws. */
+  const begin = (samples: ArrayLike<number>, recordedHz: number, index: number) => {
+    requireInteger('Cochlea.hear', 'rateHz', recordedHz, { minimum: 1000, maximum: 2 ** 20 });
+    requireInteger('Cochlea.hear', 'index', index, { minimum: 0 });
+    if (samples.length < 2) throw inputError('Cochlea.hear', 'at least 2 samples', samples.length);
+    const [sound, rateHz] = prepare(samples, recordedHz, settings);
+    const first = firstHearing(Math.min(recordedHz, rateHz));
+    const trains = new Trains(stepsOf(sound, rateHz), first, channels);
+    // Silence as 0/0: nothing ever fires.
+    const hears = first < channels && !Number.isNaN(sound[0]);
+    const keyOf = (channel: number) => streamKey(settings.seed, 'cochlea.fibres', index * channels + channel);
+    return { sound, rateHz, first, trains, hears, keyOf };
+  };
+
+  const done = ({ rateHz, first, trains }: ReturnType<typeof begin>): CochleaSpikes => ({
+    rateHz: Math.floor(rateHz / 2),
+    steps: trains.steps,
+    channels,
+    ...trains.sorted(),
+    silentChannels: first,
+  });
+
+  /** Block by block; yields where the kernel is to run. */
+  function* rounds({ sound, rateHz, first, trains, keyOf }: ReturnType<typeof begin>) {
+    const firstGroup = Math.floor(first / groupWidth);
+    const { ear, blocks, firstGroup: offset } = blocksFor(rateHz, firstGroup);
+    ear.rest((lane) => keyOf(offset * groupWidth + lane));
+    const roundSteps = roundBlocks * blocks.hopSteps;
+    for (let start = 0; start < trains.steps; start += roundSteps) {
+      const steps = Math.min(roundSteps, trains.steps - start);
+      for (let block = 0; block < blocks.count(steps); block += 2) {
+        const spectra = [0, 1].filter((i) => block + i < roundBlocks).map((i) => ear.spectrum(block + i));
+        blocks.spectra(sound, start / blocks.hopSteps + block, spectra);
+      }
+      yield { ear, steps, start, fromGroup: firstGroup - offset };
+      for (let group = firstGroup - offset; group < ear.layout.groups; group++) {
+        const channel = (offset + group) * groupWidth;
+        ear.takeSpikes(group, (step, lane) => trains.add(channel + lane, step));
+      }
+    }
+  }
+
+  /** The membrane as arrays, channel by channel, for the ways to hear that the kernel does not go alone. */
+  const move = ({ sound, rateHz, first, trains }: ReturnType<typeof begin>): MovedMembrane => {
+    if (settings.circular) return wholeMembrane(sound, rateHz, channels, settings);
+    const { ear, blocks, firstGroup } = blocksFor(rateHz, Math.floor(first / groupWidth));
+    const { steps } = trains;
+    const spectra = Array.from({ length: blocks.count(steps) }, () => new Float32Array(blocks.size));
+    for (let block = 0; block < spectra.length; block += 2) {
+      blocks.spectra(sound, block, spectra.slice(block, block + 2));
+    }
+    return {
+      steps,
+      width: groupWidth,
+      velocities(channel, out) {
+        for (const [block, spectrum] of spectra.entries()) {
+          ear.spectrum(0).set(spectrum);
+          const from = block * blocks.hopSteps;
+          const to = Math.min(steps, from + blocks.hopSteps);
+          const parts = out.map((velocity) => velocity.subarray(from, to));
+          ear.velocities(Math.floor(channel / groupWidth) - firstGroup, 0, parts);
+        }
+      },
+    };
+  };
+
+  /** As the original draws: fibre by fibre, channel after channel. */
+  const hearByTwister = (begun: ReturnType<typeof begin>, numbers: MersenneTwister) => {
+    const { rateHz, first, trains } = begun;
+    const { steps } = trains;
+    const moved = move(begun);
+    const draw = firingsFromTwister(numbers);
+    const velocities = Array.from({ length: moved.width }, () => new Float64Array(steps));
+    const p = new Float64Array(steps);
+    const firings = new Uint8Array(steps);
+    const spikes = new Int32Array(steps);
+    const stepsHz = Math.floor(rateHz / 2);
+    for (let from = first - (first % moved.width); from < channels; from += moved.width) {
+      moved.velocities(from, velocities.slice(0, channels - from));
+      for (let channel = Math.max(first, from); channel < Math.min(channels, from + moved.width); channel++) {
+        hairCell(velocities[channel - from], 1 / stepsHz, settings.hairCell, p);
+        draw(p, stepsHz, firings);
+        const count = bushyCell(firings, stepsHz, spikes);
+        for (let i = 0; i < count; i++) trains.add(channel, spikes[i]);
+      }
+    }
+  };
+
+  /** The kernel's cells over a membrane that was moved as a whole. */
+  const hearWhole = (begun: ReturnType<typeof begin>) => {
+    const { rateHz, trains, keyOf } = begun;
+    const moved = move(begun);
+    const velocities = Array.from({ length: groupWidth }, () => new Float64Array(moved.steps));
+    const cells = { rateHz: Math.floor(rateHz / 2), hairCell: settings.hairCell };
+    const ear = new Ear({ ...cells, size: 4096, hopSteps: 4096, skippedSteps: 0, responses: [new Float32Array(0)] });
+    for (let from = begun.first - (begun.first % groupWidth); from < channels; from += groupWidth) {
+      const count = Math.min(groupWidth, channels - from);
+      for (let i = 0; i < count; i += moved.width) {
+        moved.velocities(from + i, velocities.slice(i, Math.min(count, i + moved.width)));
+      }
+      ear.rest((lane) => keyOf(from + lane));
+      for (let start = 0; start < moved.steps; start += ear.layout.hopSteps) {
+        const end = Math.min(moved.steps, start + ear.layout.hopSteps);
+        ear.feel(
+          0,
+          velocities.slice(0, count).map((velocity) => velocity.subarray(start, end)),
+          start,
+        );
+        ear.takeSpikes(0, (step, lane) => trains.add(from + lane, step));
+      }
+    }
+  };
+
+  const hearHere = (begun: ReturnType<typeof begin>, twister: MersenneTwister | undefined) => {
+    if (settings.random === 'mt19937') hearByTwister(begun, twister ?? new MersenneTwister(settings.seed));
+    else if (settings.circular) hearWhole(begun);
+    else for (const { ear, steps, start, fromGroup } of rounds(begun)) ear.runHere(steps, start, fromGroup);
   };
 
   return {
     settings,
     hear(samples, recordedHz, { index = 0, twister } = {}) {
-      requireInteger('Cochlea.hear', 'rateHz', recordedHz, { minimum: 1000, maximum: 2 ** 20 });
-      requireInteger('Cochlea.hear', 'index', index, { minimum: 0 });
-      if (samples.length < 2) throw inputError('Cochlea.hear', 'at least 2 samples', samples.length);
-      const [sound, rateHz] = prepare(samples, recordedHz, settings);
-      const stepsHz = Math.floor(rateHz / 2);
-      const first = firstHearing(Math.min(recordedHz, rateHz));
-      const moved = move(sound, rateHz, first);
-      const numbers = settings.random === 'mt19937' ? (twister ?? new MersenneTwister(settings.seed)) : undefined;
-      const fromTwister = numbers && firingsFromTwister(numbers);
-      const velocity = Array.from({ length: moved.width }, () => new Float64Array(moved.steps));
-      const p = new Float64Array(moved.steps);
-      const firings = new Uint8Array(moved.steps);
-      const spikes = new Int32Array(moved.steps);
-      const found: Int32Array[] = [];
-      for (let channel = first; channel < channels; channel++) {
-        const which = (channel - first) % moved.width;
-        if (which === 0) moved.velocities(channel, velocity.slice(0, channels - channel));
-        hairCell(velocity[which], 1 / stepsHz, settings.hairCell, p);
-        const draw =
-          fromTwister ?? firingsFromStream(new Stream(settings.seed, 'cochlea.fibres', index * channels + channel));
-        draw(p, stepsHz, firings);
-        found.push(spikes.slice(0, bushyCell(firings, stepsHz, spikes)));
-      }
-      const sorted = sortSpikes(found, first, moved.steps);
-      return { rateHz: stepsHz, steps: moved.steps, channels, ...sorted, silentChannels: first };
+      const begun = begin(samples, recordedHz, index);
+      if (begun.hears) hearHere(begun, twister);
+      return done(begun);
+    },
+    async hearOnThreads(samples, recordedHz, { index = 0, twister } = {}) {
+      const begun = begin(samples, recordedHz, index);
+      if (begun.hears && settings.random === 'streams' && !settings.circular) {
+        for (const { ear, steps, start, fromGroup } of rounds(begun)) await ear.run(steps, start, fromGroup);
+      } else if (begun.hears) hearHere(begun, twister);
+      return done(begun);
     },
   };
 }
@@ -121,20 +238,51 @@ export function prepare(
   return [sound, rateHz];
 }
 
-function sortSpikes(found: readonly Int32Array[], first: number, steps: number) {
-  // How many spikes come before each step; channels are gone through in order, so equal steps keep theirs.
-  const places = new Int32Array(steps + 1);
-  for (const train of found) for (let i = 0; i < train.length; i++) places[train[i] + 1]++;
-  for (let n = 0; n < steps; n++) places[n + 1] += places[n];
-  const spikeSteps = new Int32Array(places[steps]);
-  const spikeChannels = new Int32Array(places[steps]);
-  for (let channel = 0; channel < found.length; channel++) {
-    const train = found[channel];
-    for (let i = 0; i < train.length; i++) {
-      const at = places[train[i]]++;
-      spikeSteps[at] = train[i];
-      spikeChannels[at] = first + channel;
-    }
+/** Spikes as they come, channel by channel within a round, and sorted in the end. */
+class Trains {
+  readonly steps: number;
+  readonly #first: number;
+  readonly #end: number;
+  #steps = new Int32Array(4096);
+  #channels = new Int32Array(4096);
+  #count = 0;
+
+  constructor(steps: number, first: number, end: number) {
+    this.steps = steps;
+    this.#first = first;
+    this.#end = end;
   }
-  return { spikeSteps, spikeChannels };
+
+  /** Spikes of a step come in the order of their channels; those of other channels, or too late, are left out. */
+  add(channel: number, step: number): void {
+    // A crossing in the last step is lost, as in the original.
+    if (channel < this.#first || channel >= this.#end || step > this.steps - 2) return;
+    if (this.#count === this.#steps.length) {
+      const grown = (array: Int32Array) => {
+        const larger = new Int32Array(2 * array.length);
+        larger.set(array);
+        return larger;
+      };
+      this.#steps = grown(this.#steps);
+      this.#channels = grown(this.#channels);
+    }
+    this.#steps[this.#count] = step;
+    this.#channels[this.#count++] = channel;
+  }
+
+  /** By step, then channel: counted into places. */
+  sorted() {
+    const count = this.#count;
+    const places = new Int32Array(this.steps + 1);
+    for (let i = 0; i < count; i++) places[this.#steps[i] + 1]++;
+    for (let n = 0; n < this.steps; n++) places[n + 1] += places[n];
+    const spikeSteps = new Int32Array(count);
+    const spikeChannels = new Int32Array(count);
+    for (let i = 0; i < count; i++) {
+      const at = places[this.#steps[i]]++;
+      spikeSteps[at] = this.#steps[i];
+      spikeChannels[at] = this.#channels[i];
+    }
+    return { spikeSteps, spikeChannels };
+  }
 }

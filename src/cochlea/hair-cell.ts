@@ -30,6 +30,13 @@ export const hairCells = {
   paper: { A: 5, B: 300, g: 1000, y: 11.11, l: 1250, r: 16667, x: 250, m: 1, h: 50000 },
 } as const satisfies Record<string, HairCellParameters>;
 
+/** Where q, e and w stand still without sound. */
+export function hairCellRest({ A, B, g, y, l, r, x, m }: HairCellParameters) {
+  const rest = (g * A) / (A + B);
+  const e = (m * y * rest) / (l * rest + y * (l + r));
+  return { q: (e * (l + r)) / rest, e, w: (e * r) / x };
+}
+
 /**
  * The probability of a firing in every step, from rest:
  *
@@ -42,10 +49,7 @@ export const hairCells = {
  */
 export function hairCell(velocity: Float64Array, dt: number, cell: HairCellParameters, p: Float64Array): void {
   const { A, B, g, y, l, r, x, m, h } = cell;
-  const rest = (g * A) / (A + B);
-  let e = (m * y * rest) / (l * rest + y * (l + r));
-  let q = (e * (l + r)) / rest;
-  let w = (e * r) / x;
+  let { q, e, w } = hairCellRest(cell);
   const out = l + r;
   const perStep = h * dt;
   for (let n = 0; n < velocity.length; n++) {

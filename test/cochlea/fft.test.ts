@@ -1,7 +1,6 @@
 import { Stream } from '../../src/base/random.js';
 import { AnyLengthFft, PowerOfTwoFft } from '../../src/cochlea/fft.js';
-import { PairedFft } from '../../src/cochlea/paired-fft.js';
-import { allClose, assert, suite } from '../harness.js';
+import { allClose, suite } from '../harness.js';
 
 const test = suite('cochlea/fft');
 
@@ -52,34 +51,6 @@ test('powers of two: the definition, and there and back', () => {
       im,
       { relative: 1e-14 },
     );
-  }
-});
-
-test('two at once in vectors: the same numbers, bit by bit', () => {
-  for (const size of [2, 4, 8, 16, 64, 1024, 2048, 4096]) {
-    const fft = new PowerOfTwoFft(size);
-    for (const vectors of [true, false]) {
-      const paired = new PairedFft(size, vectors);
-      const single = [0, 1].map((t) => [noise(size, 4 + 2 * t), noise(size, 5 + 2 * t)]);
-      for (const [t, [re, im]] of single.entries()) {
-        for (let k = 0; k < size; k++) {
-          paired.re[2 * k + t] = re[k];
-          paired.im[2 * k + t] = im[k];
-        }
-        fft.inverse(re, im);
-      }
-      paired.inverse();
-      for (const [t, [re, im]] of single.entries()) {
-        assert.equal(
-          re.map((_, k) => paired.re[2 * k + t]),
-          re,
-        );
-        assert.equal(
-          im.map((_, k) => paired.im[2 * k + t]),
-          im,
-        );
-      }
-    }
   }
 });
 
