@@ -4,7 +4,7 @@
 //   node scripts/datasets/spoken-digits-mini.js <recordings> [out] [recordings per digit and speaker for training]
 //
 // Recordings are named {digit}_{speaker}_{index}.wav. Index 0 to 4 are for the test, as the dataset's authors say; of the
-// others the first twelve of every digit and speaker are for training. Takes about eight minutes of one core.
+// others the first twelve of every digit and speaker are for training. Takes a minute and a half of one core.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { hearRecordings } from '../../dist/node/data/index.js';
