@@ -45,6 +45,9 @@ export const trainFlags = {
       'settings for what is not given here: surrogate (default) for some hundred simulations, or as published: the official script, the paper, the 2026 follow-up',
       Object.keys(elmPresets) as ElmPresetName[],
     ),
+    startFrom: path(
+      'a trained neuron to begin with, such as models/l5pc-elm-20, for a cell like its own; default a new one',
+    ),
     memory: whole('memory units d_m; preset 20', { minimum: 1, maximum: 100_000 }),
     branches: whole('dendritic branches d_tree; preset 45', { minimum: 1, maximum: 100_000 }),
     synapsesPerBranch: whole('synapses on a branch d_brch; preset 100', { minimum: 1, maximum: 100_000 }),
@@ -124,6 +127,7 @@ export function fitOptions(flags: TrainValues, earlier: EarlierSettings = {}): F
     data: flags.data,
     valid: flags.valid,
     preset: flags.preset,
+    startFrom: flags.startFrom,
     model: neuronOptions(flags, earlier.model),
     steps: flags.steps,
     learningRate: flags.learningRate,

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { backends, openSession } from '../../src/backends/index.js';
 import type { ElmNeuron } from '../../src/elm/index.js';
 import {
+  diskFolder,
   type FitNeuronIOOptions,
   fitNeuronIO,
   loadModel,
@@ -190,6 +191,37 @@ test('impossible options are refused before anything is written', async () => {
     await throws(() => fitNeuronIO({ ...small, ...change, out }), pattern);
     assert.equal(await out.list(), [], String(pattern));
   }
+});
+
+test('a fit that starts from a neuron goes on where that one stood, and refuses another shape', async () => {
+  const folder = temporaryFolder();
+  const first = await fitNeuronIO({ ...small, steps: 120, out: join(folder, 'first') });
+  const model = join(folder, 'first', 'model');
+  const again = await fitNeuronIO({
+    ...small,
+    startFrom: model,
+    steps: 1,
+    learningRate: 1e-9,
+    out: join(folder, 'on'),
+  });
+  for (const [name, { data: values }] of first.neuron.parameters) {
+    allClose(again.neuron.parameters.get(name)!.data, values, { absolute: 1e-6 }, name);
+  }
+  const { config } = await RunRecord.open(await diskFolder(join(folder, 'on')));
+  assert.match(String(config.startFrom), /^[0-9a-f]{8}$/);
+  const fresh = await fitNeuronIO({
+    ...small,
+    startFrom: first.neuron,
+    model: undefined,
+    steps: 1,
+    learningRate: 1e-9,
+  });
+  assert.is(fresh.neuron.config.memory, 2);
+  await throws(
+    () => fitNeuronIO({ ...small, startFrom: model, model: { memory: 3 } }),
+    /first.model: expected a neuron with `memory` 3, got 2; leave `memory` out/,
+  );
+  await throws(() => fitNeuronIO({ ...small, startFrom: join(folder, 'none') }), /expected a folder with model.json/);
 });
 
 test.run();

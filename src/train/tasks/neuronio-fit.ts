@@ -5,7 +5,7 @@
 import { openSession } from '../../backends/index.js';
 import { describe, inputError } from '../../base/errors.js';
 import type { LabelKind } from '../../data/index.js';
-import { ElmNeuron, type ElmOptions, elmPresets } from '../../elm/index.js';
+import { ElmNeuron } from '../../elm/index.js';
 import type { Execution } from '../../graph/index.js';
 import type { NeuronIOResult } from '../evaluation/neuronio.js';
 import { type TrainResult, train } from '../loop.js';
@@ -14,6 +14,7 @@ import type { TrainingPlan } from '../plan.js';
 import { progress } from '../progress.js';
 import { RunRecord, toJson } from '../record.js';
 import { diskFolder, type Folder, within } from '../storage.js';
+import { fingerprint, firstNeuron } from './first-neuron.js';
 import { neuronIOTask } from './neuronio.js';
 import { dataset, defined, type FitNeuronIOOptions, identity, settle, storable } from './neuronio-options.js';
 
@@ -60,12 +61,13 @@ export async function fitNeuronIO(given: FitNeuronIOOptions): Promise<FitResult>
   const settled = settle(options, trainData, valid);
   const { seed, preset, plan, batch, windowMs, lossBurnInMs, labels, augmentation, weightPenalty, carryState } =
     settled;
-  const neuron = ElmNeuron.create({ ...elmPresets[preset], ...options.model } as ElmOptions, seed);
+  const neuron = await firstNeuron(options, preset, seed);
   const decisive = {
     task: 'neuronio',
     preset,
     seed,
     model: neuron.config,
+    ...(options.startFrom !== undefined && { startFrom: fingerprint(neuron) }),
     training: plan,
     batch,
     windowMs,
@@ -189,12 +191,14 @@ function modelNotes(
     carryState,
     labels,
     data,
+    startFrom,
   } = decisive;
   return {
     training: {
       task,
       preset,
       seed,
+      ...(startFrom !== undefined && { startFrom }),
       ...(training as TrainingPlan),
       batch,
       windowMs,

@@ -4,7 +4,7 @@
 import type { BackendChoice } from '../../backends/index.js';
 import { inputError, requireInteger, requireNumber, requireOneOf } from '../../base/errors.js';
 import { type Augmentation, type LabelKind, type NeuronIODataset, openNeuronIO } from '../../data/index.js';
-import type { ElmOptions, ElmPresetName } from '../../elm/index.js';
+import type { ElmNeuron, ElmOptions, ElmPresetName } from '../../elm/index.js';
 import type { SessionOptions } from '../../graph/index.js';
 import { type ByteSource, crc32 } from '../../io/index.js';
 import type { Averaging } from '../averaging.js';
@@ -27,6 +27,11 @@ export interface FitNeuronIOOptions extends SessionOptions {
   preset?: ElmPresetName;
   /** changes to the preset's neuron, such as `{ memory: 50 }` */
   model?: Partial<ElmOptions>;
+  /**
+   * the neuron to begin with, or the folder of its model; its shape is the fit's, so that `model` can only repeat it.
+   * Default: a new one, drawn from the seed
+   */
+  startFrom?: string | ElmNeuron;
   /** updates; default the preset's */
   steps?: number;
   optimiser?: OptimiserName;
@@ -83,7 +88,7 @@ export function storable(options: FitNeuronIOOptions): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(options).filter(([key, value]) => {
       if ((free as readonly string[]).includes(key)) return false;
-      return key !== 'data' && key !== 'valid' ? true : isPath(value);
+      return ['data', 'valid', 'startFrom'].includes(key) ? isPath(value) : true;
     }),
   );
 }
