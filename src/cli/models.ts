@@ -3,6 +3,7 @@ import { stat } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import { describe, inputError } from '../base/errors.js';
 import { ElmNeuron } from '../elm/index.js';
+import { MambaModel } from '../mamba/index.js';
 import { diskFolder, type Folder, type LoadedModel, loadModel } from '../train/index.js';
 
 /** The folder to load a model from. A file stands for its folder; of several checkpoints there, it is the one meant. */
@@ -30,4 +31,12 @@ export async function loadNeuron(path: string): Promise<LoadedModel<ElmNeuron>> 
   const loaded = await loadModel(await modelFolder(path));
   if (loaded.model instanceof ElmNeuron) return loaded as LoadedModel<ElmNeuron>;
   throw inputError(path, 'an ELM neuron', describe(loaded.family));
+}
+
+/** A Mamba model from wherever a path leads, and the folder it lies in. */
+export async function loadMamba(path: string): Promise<{ loaded: LoadedModel<MambaModel>; folder: Folder }> {
+  const folder = await modelFolder(path);
+  const loaded = await loadModel(folder);
+  if (loaded.model instanceof MambaModel) return { loaded: loaded as LoadedModel<MambaModel>, folder };
+  throw inputError(path, 'a Mamba model', describe(loaded.family));
 }

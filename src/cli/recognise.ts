@@ -28,7 +28,7 @@ import {
   type ShardHeader,
 } from '../io/index.js';
 import { exists, listFiles, withFile } from '../runtime/index.js';
-import { diskFolder, type LoadedModel, loadModel, RunRecord, runFormat } from '../train/index.js';
+import { diskFolder, type Folder, type LoadedModel, loadModel, RunRecord, runFormat } from '../train/index.js';
 import { modelFolder } from './models.js';
 
 /** Named arrays of which only type and shape are read until they are wanted. */
@@ -65,7 +65,7 @@ async function recogniseFolder(path: string): Promise<Found> {
     const finished = (await folder.read('model/model.json')) !== undefined;
     return { kind: 'run', record, ...(finished && { model: await loadModel(folder) }) };
   }
-  if (files.includes('model.json') || files.includes('model_config.json')) {
+  if (files.includes('model.json') || files.includes('model_config.json') || (await isMambaFolder(folder))) {
     return { kind: 'model', model: await loadModel(folder) };
   }
   for (const file of await listFiles(path)) {
@@ -79,6 +79,14 @@ async function recogniseFolder(path: string): Promise<Found> {
 function listText(files: readonly string[]): string {
   if (files.length === 0) return 'no files';
   return `${files.slice(0, 4).join(', ')}${files.length > 4 ? `, … (${files.length} files)` : ''}`;
+}
+
+/** Whether a folder's config.json is a published Mamba model's. */
+async function isMambaFolder(folder: Folder): Promise<boolean> {
+  const content = await folder.read('config.json');
+  if (!content) return false;
+  const text = new TextDecoder().decode(content);
+  return /"model_type"\s*:\s*"mamba2?"/.test(text) || (/"d_model"/.test(text) && /"n_layer"/.test(text));
 }
 
 async function isRun(path: string): Promise<boolean> {

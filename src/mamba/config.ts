@@ -17,7 +17,6 @@ const optionsSchema = v.strictObject({
   timeStepRank: v.optional(count(1)),
   headWidth: v.optional(count(1)),
   groups: v.optional(count(1), 1),
-  normGroups: v.optional(count(1)),
   convBias: v.optional(v.boolean(), true),
   projectionBias: v.optional(v.boolean(), false),
   tied: v.optional(v.boolean(), true),
@@ -40,8 +39,7 @@ const optionsSchema = v.strictObject({
  * | `expand` | inner channels E = expand · width | 2 |
  * | `timeStepRank` | R, version 1 | ⌈width / 16⌉ |
  * | `headWidth` | P, version 2; heads H = E / P | 64, or E where that is smaller |
- * | `groups` | G sets of B and C, version 2 | 1 |
- * | `normGroups` | parts of the gated norm, version 2 | `groups` |
+ * | `groups` | G sets of B and C, and parts of the gated norm, version 2 | 1 |
  * | `convBias`, `projectionBias` | biases of the convolution; of in_proj and out_proj | true, false |
  * | `tied` | whether the head is the embedding | true |
  * | `normEpsilon` | ε of the norms | 1e-5 |
@@ -64,7 +62,6 @@ export function mambaConfig(options: MambaOptions): MambaConfig {
     stateSize: given.stateSize ?? (given.version === 1 ? 16 : 128),
     timeStepRank: given.timeStepRank ?? Math.ceil(given.width / 16),
     headWidth: given.headWidth ?? Math.min(64, inner),
-    normGroups: given.normGroups ?? given.groups,
   };
   if (config.timeStepMax < config.timeStepMin) {
     throw inputError('mambaConfig', `\`timeStepMax\` of at least ${config.timeStepMin}`, config.timeStepMax);
@@ -78,9 +75,6 @@ export function mambaConfig(options: MambaOptions): MambaConfig {
   }
   if ((inner / config.headWidth) % config.groups) {
     throw inputError('mambaConfig', `\`groups\` that divide the ${inner / config.headWidth} heads`, config.groups);
-  }
-  if (inner % config.normGroups) {
-    throw inputError('mambaConfig', `\`normGroups\` that divide the ${inner} inner channels`, config.normGroups);
   }
   return config;
 }

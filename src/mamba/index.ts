@@ -1,7 +1,7 @@
 /**
  * @file Mamba and Mamba-2: models, their recurrent form, checkpoints.
  *
- * - `MambaModel.create(options, seed)`, `loadMamba(files)`: a model is `{ config, parameters }`, parameters under the
+ * - `MambaModel.create(options, seed)`, or `loadModel(folder)` of `dendra/train` for one on disk: a model is `{ config, parameters }`, parameters under the
  *   state-spaces names.
  * - `model.open({ backend, chunkSteps, delta })` → `MambaRunner`: `forward` (logits, taps, state), `loss`, `step`; state in,
  *   state out, so any of them goes on where another stopped.
@@ -11,8 +11,10 @@
  */
 export * from './config.js';
 export * from './model.js';
+export * from './official.js';
 export * from './parameters.js';
 export * from './runner.js';
 export * from './sampling.js';
 export * from './state.js';
+export * from './tokenizer.js';
 export * from './trace.js';

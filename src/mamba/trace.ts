@@ -150,7 +150,7 @@ function traceBlock2(
   const normed = apply(
     rmsNorm,
     { x: gated(scan.y, z), weight: of('mixer.norm.weight') as Tensor },
-    { epsilon: config.normEpsilon, groups: config.normGroups },
+    { epsilon: config.normEpsilon, groups },
   ).y;
   const output = apply(linear, {
     x: normed,

@@ -4,6 +4,15 @@
  */
 import { ElmNeuron, type ElmOptions, elmConfig, fromOfficial, fromStateDict, toStateDict } from '../elm/index.js';
 import type { FileArray } from '../io/index.js';
+import {
+  isMambaConfig,
+  MambaModel,
+  type MambaOptions,
+  mambaConfig,
+  mambaFromOfficial,
+  mambaFromTensors,
+  mambaTensors,
+} from '../mamba/index.js';
 
 export type WeightTensors = ReadonlyMap<string, FileArray>;
 export type JsonRecord = Readonly<Record<string, unknown>>;
@@ -23,9 +32,11 @@ export interface ModelFamily<Model> {
   weightsOf(model: Model): Map<string, FileArray>;
   /** `where` names the file, for errors */
   restore(where: string, config: JsonRecord, weights: WeightTensors): Model;
-  /** how the authors' own checkpoints are laid out: a JSON file of constructor arguments beside a PyTorch file */
+  /** how the authors' own checkpoints are laid out: a JSON file of constructor arguments beside the weights */
   readonly official?: {
     readonly configFile: string;
+    /** whether such a file is this family's */
+    recognises(config: JsonRecord): boolean;
     restore(where: string, config: JsonRecord, weights: WeightTensors): Model;
   };
 }
@@ -45,9 +56,31 @@ const elm: ModelFamily<ElmNeuron> = {
   },
   official: {
     configFile: 'model_config.json',
+    recognises: () => true,
     restore: (where, config, weights) => new ElmNeuron(fromOfficial(where, config, weights)),
   },
 };
 
+const mamba: ModelFamily<MambaModel> = {
+  name: 'mamba',
+  title: 'Mamba state-space model',
+  citation:
+    'Gu and Dao, Mamba: Linear-Time Sequence Modeling with Selective State Spaces, 2023 (arXiv 2312.00752); Dao and Gu, Transformers are SSMs, ICML 2024 (arXiv 2405.21060)',
+  holds: (model): model is MambaModel => model instanceof MambaModel,
+  configOf: (model) => ({ ...model.config }),
+  parametersOf: (model) => model.parameterCount,
+  weightsOf: (model) => mambaTensors(model.parameters),
+  restore(where, options, weights) {
+    // mambaConfig refuses what is not an option, so a file's JSON can be handed to it.
+    const config = mambaConfig(options as MambaOptions);
+    return new MambaModel({ config, parameters: mambaFromTensors(where, config, weights) });
+  },
+  official: {
+    configFile: 'config.json',
+    recognises: isMambaConfig,
+    restore: (where, config, weights) => new MambaModel(mambaFromOfficial(where, config, weights)),
+  },
+};
+
 // biome-ignore lint/suspicious/noExplicitAny: a table of families whose models differ
-export const families: readonly ModelFamily<any>[] = [elm];
+export const families: readonly ModelFamily<any>[] = [elm, mamba];

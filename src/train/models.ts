@@ -3,9 +3,9 @@
  * `README.md`, its card. Official checkpoint folders load too, and so do run folders (their `model/`).
  */
 import { DendraError, describe, inputError } from '../base/errors.js';
-import { bytesSource, crc32, encodeSafetensors, readSafetensors, readTorch } from '../io/index.js';
+import { bytesSource, crc32, encodeSafetensors, type FileArray, readSafetensors, readTorch } from '../io/index.js';
 import { modelCard } from './card.js';
-import { families, type JsonRecord, type ModelFamily, type WeightTensors } from './families.js';
+import { families, type JsonRecord, type ModelFamily } from './families.js';
 import { toJson } from './record.js';
 import { diskFolder, type Folder } from './storage.js';
 
@@ -92,8 +92,10 @@ export async function loadModel(place: string | Folder): Promise<LoadedModel> {
       return loadDescribed(folder, prefix, parseJson(`${folder.path}/${prefix}${descriptionName}`, description));
   }
   for (const family of families) {
-    const config = family.official && (await folder.read(family.official.configFile));
-    if (config) return loadOfficial(folder, family, config);
+    const bytes = family.official && (await folder.read(family.official.configFile));
+    if (!bytes) continue;
+    const config = parsePythonJson(`${folder.path}/${family.official?.configFile}`, bytes);
+    if (family.official?.recognises(config)) return loadOfficial(folder, family, config);
   }
   const official = families.flatMap((family) => family.official?.configFile ?? []).join(' or ');
   throw inputError(
@@ -147,20 +149,19 @@ async function loadDescribed(folder: Folder, prefix: string, description: JsonRe
   };
 }
 
-async function loadOfficial(
-  folder: Folder,
-  family: ModelFamily<unknown>,
-  configBytes: Uint8Array,
-): Promise<LoadedModel> {
+async function loadOfficial(folder: Folder, family: ModelFamily<unknown>, config: JsonRecord): Promise<LoadedModel> {
   const { configFile, restore } = family.official as NonNullable<ModelFamily<unknown>['official']>;
-  const checkpoints = (await folder.list()).filter((name) => /\.(pt|pth)$/.test(name));
-  if (checkpoints.length !== 1) {
-    const found = checkpoints.length === 0 ? 'none' : checkpoints.join(', ');
-    throw inputError(folder.path, `one PyTorch checkpoint (.pt) beside ${configFile}`, found);
+  const names = await checkpointFiles(folder, configFile);
+  const weights = new Map<string, FileArray>();
+  for (const name of names) {
+    const path = `${folder.path}/${name}`;
+    const bytes = await folder.read(name);
+    if (!bytes) throw inputError(path, 'a part of the weights', 'no such file');
+    const read = name.endsWith('.safetensors') ? readSafetensors : readTorch;
+    for (const [key, tensor] of await read(bytesSource(bytes, path))) weights.set(key, tensor);
   }
-  const path = `${folder.path}/${checkpoints[0]}`;
-  const weights: WeightTensors = await readTorch(bytesSource((await folder.read(checkpoints[0])) as Uint8Array, path));
-  const model = restore(path, parseJson(`${folder.path}/${configFile}`, configBytes), weights);
+  const path = `${folder.path}/${names.length === 1 ? names[0] : shardIndex}`;
+  const model = restore(path, config, weights);
   const beside = async (name: string) => {
     const content = await folder.read(name);
     return content ? parseJson(`${folder.path}/${name}`, content) : undefined;
@@ -172,8 +173,39 @@ async function loadOfficial(
     layout: 'official',
     training: await beside('train_config.json'),
     metrics: await beside('eval_results.json'),
-    provenance: { source: `official checkpoint ${checkpoints[0]}`, citation: family.citation },
+    provenance: { source: `official checkpoint ${names.join(', ')}`, citation: family.citation },
   };
+}
+
+/** Lists the files that large safetensors checkpoints are cut into. */
+const shardIndex = 'model.safetensors.index.json';
+
+/** The files of a checkpoint: the usual one, the parts that an index names, or the only one there is. */
+async function checkpointFiles(folder: Folder, configFile: string): Promise<string[]> {
+  const names = await folder.list();
+  for (const usual of ['model.safetensors', 'pytorch_model.bin']) if (names.includes(usual)) return [usual];
+  const index = await folder.read(shardIndex);
+  if (index) {
+    const where = `${folder.path}/${shardIndex}`;
+    return [
+      ...new Set(Object.values(record(where, 'weight_map', parseJson(where, index).weight_map)).map(String)),
+    ].sort();
+  }
+  const checkpoints = names.filter((name) => /\.(pt|pth|bin|safetensors)$/.test(name));
+  if (checkpoints.length !== 1) {
+    const found = checkpoints.length === 0 ? 'none' : checkpoints.join(', ');
+    throw inputError(folder.path, `one checkpoint (.safetensors, .pt, .bin) beside ${configFile}`, found);
+  }
+  return checkpoints;
+}
+
+/** JSON as Python writes it, with Infinity and NaN: they become texts. */
+function parsePythonJson(where: string, bytes: Uint8Array): JsonRecord {
+  const text = new TextDecoder().decode(bytes);
+  const mended = text.replace(/"(?:[^"\\]|\\.)*"|-?\bInfinity\b|\bNaN\b/g, (found) =>
+    found.startsWith('"') ? found : `"${found}"`,
+  );
+  return parseJson(where, new TextEncoder().encode(mended));
 }
 
 function parseJson(where: string, bytes: Uint8Array): JsonRecord {

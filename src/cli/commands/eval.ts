@@ -1,23 +1,31 @@
-/** @file `dendra eval`: the official NeuronIO evaluation of a model. */
+/** @file `dendra eval`: the official NeuronIO evaluation of a neuron, or the loss of a language model. */
 import { openSession } from '../../backends/index.js';
 import { inputError } from '../../base/errors.js';
 import { openNeuronIO } from '../../data/index.js';
 import { scoreNeuronIO } from '../../train/index.js';
 import { command } from '../command.js';
 import { counter } from '../counter.js';
-import { choice, duration, paths, required, whole } from '../flags.js';
+import { evalTokens, tokenScoresText } from '../eval-tokens.js';
+import { choice, duration, paths, required, toggle, whole } from '../flags.js';
 import { loadNeuron } from '../models.js';
 import { scoresText } from '../neuronio-scores.js';
 import { labelChoices, labelsAbout, machineFlags, sessionOptions } from '../shared-flags.js';
 
 export const evalCommand = command({
   name: 'eval',
-  summary: 'score a model on recordings, as the authors of the ELM do',
+  summary: 'score a model on recordings, as the authors of the ELM do, or on tokens',
   description:
-    'Runs the model from rest in overlapping windows, aligns the predicted soma voltage to the recorded mean and deviation, leaves out simulations with more than 24 spikes and the first 500 ms of the others, and scores spikes by ROC and the voltage in mV.',
+    'Runs the model from rest in overlapping windows, aligns the predicted soma voltage to the recorded mean and deviation, leaves out simulations with more than 24 spikes and the first 500 ms of the others, and scores spikes by ROC and the voltage in mV. With --task tokens: the mean cross-entropy of the next token, for Mamba models.',
   operands: [{ name: 'model', about: 'a folder of a model, a run or an official checkpoint, or a .pt file' }],
   flags: {
-    data: required(paths('recordings: files and folders of .npz, published pickle files or shards')),
+    task: choice('what to score: neuronio (default), or tokens for a language model', ['neuronio', 'tokens']),
+    data: required(
+      paths(
+        "recordings: files and folders of .npz, published pickle files or shards; tokens: .npz with input_ids, or text for the model's tokenizer",
+      ),
+    ),
+    bytes: toggle('tokens: the bytes of any file'),
+    length: whole('tokens of a sequence, each started from nothing; default: all there are', { minimum: 2 }),
     labels: choice(labelsAbout, labelChoices),
     align: choice('group (default): each pickle file by itself, all others together; all: everything together; none', [
       'group',
@@ -26,15 +34,35 @@ export const evalCommand = command({
     ]),
     window: duration("length of a window; default '500 ms'", { minimum: 1, wholeMs: true }),
     burnIn: duration("left out at the start of every window but the first; default '150 ms'", { wholeMs: true }),
-    batch: whole('windows computed at once; default 32', { minimum: 1, maximum: 4096 }),
+    batch: whole('windows computed at once; default 32, for tokens 16', { minimum: 1, maximum: 4096 }),
     ...machineFlags,
   },
   examples: [
     'dendra eval runs/quickstart-1 --data datasets/neuronio-mini/valid',
     'dendra eval num_memory_20 --data recordings/test --labels float16 --json',
+    'dendra eval mamba-130m --task tokens --data book.txt',
   ],
   async run({ flags, operands: [path], signal, progress: output }) {
-    const { window = 500, burnIn = 150, labels, align, batch } = flags;
+    const { window = 500, burnIn = 150, labels, align, batch, bytes, length } = flags;
+    if (flags.task === 'tokens') {
+      const shown = counter('eval', 'batches', output);
+      try {
+        const scores = await evalTokens({
+          model: path,
+          data: flags.data,
+          bytes,
+          length,
+          batch,
+          backend: flags.backend,
+          session: sessionOptions(flags),
+          signal,
+          onProgress: shown.update,
+        });
+        return { json: scores, text: tokenScoresText(scores) };
+      } finally {
+        shown.finish();
+      }
+    }
     if (burnIn >= window) {
       throw inputError(
         '--burn-in',

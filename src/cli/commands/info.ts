@@ -2,6 +2,7 @@
 import { inputTimesMs, type NeuronIODataset, type SimulationInfo, type SpokenDigits } from '../../data/index.js';
 import { ElmNeuron } from '../../elm/index.js';
 import type { ShardHeader } from '../../io/index.js';
+import { MambaModel } from '../../mamba/index.js';
 import { durationText, type LoadedModel, type NeuronIOResult, type RunRecord } from '../../train/index.js';
 import { type Call, command, type Outcome } from '../command.js';
 import { counter } from '../counter.js';
@@ -46,8 +47,9 @@ export const infoCommand = command({
 function describeModel(loaded: LoadedModel): Outcome {
   const { family, layout, parameters, model, training = {}, metrics = {}, provenance = {} } = loaded;
   const neuron = model instanceof ElmNeuron ? model : undefined;
-  const config = neuron?.config as Readonly<Record<string, unknown>> | undefined;
-  const tensors = [...(neuron?.parameters ?? [])].map(([name, { shape }]) => ({ name, shape }));
+  const known = neuron ?? (model instanceof MambaModel ? model : undefined);
+  const config = known?.config as Readonly<Record<string, unknown>> | undefined;
+  const tensors = [...(known?.parameters ?? [])].map(([name, { shape }]) => ({ name, shape }));
   const memoryTausMs = neuron && Array.from(neuron.memoryTausMs);
   const valid = (metrics as { valid?: NeuronIOResult }).valid;
   const text = [
