@@ -23,6 +23,12 @@ export class Heap {
     this.#ints = new Int32Array(this.memory.buffer);
   }
 
+  /** Gives back everything that was allocated. */
+  clear(): void {
+    this.#free = [{ start: 1024, end: this.memory.buffer.byteLength }];
+    this.#sizes.clear();
+  }
+
   /** All memory as float32; ask again after `allocate`. */
   get floats(): Float32Array<ArrayBufferLike> {
     return this.#floats;

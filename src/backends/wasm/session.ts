@@ -52,6 +52,12 @@ function poolOf(threads: number): Promise<WorkerPool> {
   return pool;
 }
 
+/**
+ * Memories of closed sessions, used again by new ones. A worker that sleeps collects no garbage, so it holds on to every
+ * memory it has ever seen: many short sessions would add up.
+ */
+const spareHeaps = { shared: [] as Heap[], own: [] as Heap[] };
+
 interface Variable {
   readonly shape: Shape;
   readonly at: number;
@@ -67,6 +73,7 @@ export class WasmSession implements Session {
   readonly #variables = new Map<string, Variable>();
   readonly #plans: { dispose(): void }[] = [];
   #tail: Promise<unknown> = Promise.resolve();
+  #compiling = 0;
   #disposed = false;
 
   constructor(pool: WorkerPool, relaxed: boolean, shared: boolean, preferRows = false) {
@@ -74,7 +81,7 @@ export class WasmSession implements Session {
     this.#pool = pool;
     this.#relaxed = relaxed;
     this.#shared = shared;
-    this.#heap = new Heap(shared);
+    this.#heap = spareHeaps[shared ? 'shared' : 'own'].pop() ?? new Heap(shared);
     this.execution = {
       backend: 'wasm',
       precision: 'float32',
@@ -113,6 +120,7 @@ export class WasmSession implements Session {
 
   async compile<Name extends string>(program: Program<Name>): Promise<Plan<Name>> {
     this.#requireOpen();
+    this.#compiling++;
     const plan = await WasmPlan.compile(program, analyse(program), {
       heap: this.#heap,
       pool: this.#pool,
@@ -135,6 +143,8 @@ export class WasmSession implements Session {
         this.#tail = turn.catch(() => {});
         return turn;
       },
+    }).finally(() => {
+      this.#compiling--;
     });
     this.#plans.push(plan);
     return plan;
@@ -145,6 +155,13 @@ export class WasmSession implements Session {
     this.#disposed = true;
     for (const plan of this.#plans) plan.dispose();
     this.#variables.clear();
+    // What is being compiled may still come and take memory.
+    if (this.#pool.threads === 1 || this.#compiling > 0) return;
+    // A run may still be under way.
+    this.#tail.then(() => {
+      this.#heap.clear();
+      spareHeaps[this.#shared ? 'shared' : 'own'].push(this.#heap);
+    });
   }
 
   #find(where: string, name: string): Variable {
