@@ -1,16 +1,18 @@
 /** @file The backends, best first, and the choice among them. One line adds one. */
 import { DendraError, requireOneOf } from '../base/errors.js';
 import type { Backend, BackendName, Session, SessionOptions } from '../graph/backend.js';
+import { gpujs } from './gpujs/index.js';
 import { reference } from './reference/index.js';
 import { wasm } from './wasm/index.js';
 import { webgpu } from './webgpu/index.js';
 
+export { gpujs, gpujsAvailability } from './gpujs/index.js';
 export { reference } from './reference/index.js';
 export { wasm } from './wasm/index.js';
 export { webgpu } from './webgpu/index.js';
 
-/** In the order in which `auto` asks them. */
-export const backends: readonly Backend[] = [webgpu, wasm, reference];
+/** In the order in which `auto` asks them; it comes to gpujs only where there is no WebAssembly with SIMD. */
+export const backends: readonly Backend[] = [webgpu, wasm, gpujs, reference];
 
 export type BackendChoice = BackendName | 'auto';
 

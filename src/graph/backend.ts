@@ -8,6 +8,9 @@ import type { Program } from './program.js';
 
 export type BackendName = 'reference' | 'wasm' | 'webgpu' | 'gpujs';
 
+/** How GPU.js runs its kernels. */
+export type GpujsMode = 'webgpu' | 'webgl2' | 'headlessgl' | 'webasm' | 'cpu';
+
 /** What is fed, by input name; scalars as numbers. Arrays are read during the run and may be reused after it. */
 export type Feeds = Readonly<Record<string, FloatArray | Int32Array | Events | number>>;
 /** What comes back, by output name. The arrays are the caller's to keep. */
@@ -32,6 +35,8 @@ export interface SessionOptions {
   readonly threads?: number;
   /** forbid relaxed SIMD, for the same bits on every CPU */
   readonly simd?: 'plain' | 'relaxed';
+  /** backend gpujs only: the mode; default: the first that is available and right, in the order above */
+  readonly mode?: GpujsMode;
 }
 
 export type Availability =

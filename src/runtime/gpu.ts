@@ -39,7 +39,7 @@ interface WebgpuModule {
 let instance: Promise<GPU> | undefined;
 
 /** The GPU entry point. Throws `unavailable` with the reason. */
-function entry(): Promise<GPU> {
+export function gpuEntry(): Promise<GPU> {
   instance ??= findEntry();
   instance.catch(() => {
     instance = undefined;
@@ -83,7 +83,7 @@ function unavailable(reason: string): DendraError {
 
 /** Asks for an adapter, the fast one where there are two. Throws `unavailable` with the reason. */
 export async function findGpu(): Promise<GpuAdapter> {
-  const gpu = await entry();
+  const gpu = await gpuEntry();
   const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' });
   if (!adapter) {
     throw unavailable(

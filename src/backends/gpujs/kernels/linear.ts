@@ -1,0 +1,124 @@
+/** @file y = x Wᵀ + b, dx = dy W, dW = dyᵀ x, db = Σ dy: x dense, or events of which each costs one column of W. */
+import { linear as primitive } from '../../../ops/linear.js';
+import { isEvents } from '../../../ops/primitive.js';
+import { lower } from '../lowering.js';
+import { type Machine, matrix, type Recipe, type Thread, type View, vector } from '../machine.js';
+import { eventsByChannel, eventsByRow } from './events.js';
+import { columnSums } from './sums.js';
+
+export interface Sizes {
+  readonly rows: number;
+  readonly inputs: number;
+  readonly outputs: number;
+}
+
+/** y[row, o] = b[o] + Σ_i W[o, i] x[row, i] */
+export function affine(this: Thread<'inputs'>, x: number[][], weight: number[][], bias: number[]) {
+  let y = bias[this.thread.x];
+  for (let i = 0; i < this.constants.inputs; i++) y += weight[this.thread.x][i] * x[this.thread.y][i];
+  return y;
+}
+
+/** dx[row, i] = Σ_o dy[row, o] W[o, i] */
+export function backThrough(this: Thread<'outputs'>, dy: number[][], weight: number[][]) {
+  let dx = 0;
+  for (let o = 0; o < this.constants.outputs; o++) dx += dy[this.thread.y][o] * weight[o][this.thread.x];
+  return dx;
+}
+
+/** dW[o, i] = Σ_row dy[row, o] x[row, i] */
+export function outerSum(this: Thread<'rows'>, dy: number[][], x: number[][]) {
+  let dW = 0;
+  for (let row = 0; row < this.constants.rows; row++) dW += dy[row][this.thread.y] * x[row][this.thread.x];
+  return dW;
+}
+
+function affineOfEvents(
+  this: Thread,
+  offsets: number[],
+  channels: number[],
+  values: number[],
+  weight: number[][],
+  bias: number[],
+) {
+  let y = bias[this.thread.x];
+  const end = offsets[this.thread.y + 1];
+  for (let e = offsets[this.thread.y]; e < end; e += 1) y += weight[this.thread.x][channels[e]] * values[e];
+  return y;
+}
+
+/** The sum over the events of one channel, wherever in the batch they are. */
+function outerSumOfEvents(this: Thread, offsets: number[], rows: number[], values: number[], dy: number[][]) {
+  let dW = 0;
+  const end = offsets[this.thread.x + 1];
+  for (let e = offsets[this.thread.x]; e < end; e += 1) dW += dy[rows[e]][this.thread.y] * values[e];
+  return dW;
+}
+
+const forwards: Recipe<Sizes, { x: View; weight: View; bias: View }, 'y'> = (make, { rows, inputs, outputs }) => {
+  const kernel = make(affine, [outputs, rows], { inputs });
+  return ({ x, weight, bias }) => ({ y: kernel(x, weight, bias) });
+};
+
+type EventLists = Record<'offsets' | 'where' | 'values', View>;
+
+const forwardsOfEvents: Recipe<Sizes, EventLists & { weight: View; bias: View }, 'y'> = (make, { rows, outputs }) => {
+  const kernel = make(affineOfEvents, [outputs, rows]);
+  return ({ offsets, where, values, weight, bias }) => ({ y: kernel(offsets, where, values, weight, bias) });
+};
+
+const inputGradient: Recipe<Sizes, { dy: View; weight: View }, 'dx'> = (make, { rows, inputs, outputs }) => {
+  const kernel = make(backThrough, [inputs, rows], { outputs });
+  return ({ dy, weight }) => ({ dx: kernel(dy, weight) });
+};
+
+const weightGradient: Recipe<Sizes, { x: View; dy: View }, 'dW'> = (make, { rows, inputs, outputs }) => {
+  const kernel = make(outerSum, [inputs, outputs], { rows });
+  return ({ x, dy }) => ({ dW: kernel(dy, x) });
+};
+
+const weightGradientOfEvents: Recipe<Sizes, EventLists & { dy: View }, 'dW'> = (make, { inputs, outputs }) => {
+  const kernel = make(outerSumOfEvents, [inputs, outputs]);
+  return ({ offsets, where, values, dy }) => ({ dW: kernel(offsets, where, values, dy) });
+};
+
+const biasGradient: Recipe<Sizes, { dy: View }, 'db'> = (make, { rows, outputs }) => {
+  const sums = columnSums(make, rows, outputs);
+  return ({ dy }) => ({ db: sums(dy) });
+};
+
+/** Σ over the rows of dy, for a bias. */
+export async function biasGradientOf(machine: Machine, dy: View, sizes: Sizes): Promise<Float32Array> {
+  return (await machine.run(biasGradient, sizes, { dy })).db;
+}
+
+export const linear = lower(primitive, {
+  async forward({ inputs: { x, weight, bias }, outputs: { y }, types }, machine) {
+    const [outputs, inputs] = types.weight.shape;
+    const sizes = { rows: y.length / outputs, inputs, outputs };
+    const layer = { weight: matrix(weight, outputs, inputs), bias: vector(bias ?? new Float32Array(outputs)) };
+    if (isEvents(x)) y.set((await machine.run(forwardsOfEvents, sizes, { ...eventsByRow(x), ...layer })).y);
+    else y.set((await machine.run(forwards, sizes, { x: matrix(x, sizes.rows, inputs), ...layer })).y);
+  },
+  async backward({ inputs: { x, weight }, gradients, into, types }, machine) {
+    const { x: dx, weight: dWeight, bias: dBias } = into;
+    if (!gradients.y) {
+      for (const gradient of [dx, dWeight, dBias]) gradient?.fill(0);
+      return;
+    }
+    const [outputs, inputs] = types.weight.shape;
+    const rows = gradients.y.length / outputs;
+    const sizes = { rows, inputs, outputs };
+    const dy = matrix(gradients.y, rows, outputs);
+    if (dx) {
+      const values = { dy, weight: matrix(weight, outputs, inputs) };
+      dx.set((await machine.run(inputGradient, sizes, values)).dx);
+    }
+    if (dWeight && isEvents(x)) {
+      dWeight.set((await machine.run(weightGradientOfEvents, sizes, { ...eventsByChannel(x), dy })).dW);
+    } else if (dWeight && !isEvents(x)) {
+      dWeight.set((await machine.run(weightGradient, sizes, { x: matrix(x, rows, inputs), dy })).dW);
+    }
+    if (dBias) dBias.set(await biasGradientOf(machine, dy, sizes));
+  },
+});
