@@ -17,14 +17,18 @@ export function entryPoints() {
 }
 
 /**
- * Packages stay outside the bundle for Node, but mathjs goes in: whole it takes over a second to load, and only its units
- * and expressions are used.
+ * Packages stay outside the bundle for Node, but two go in. mathjs, because whole it takes over a second to load, and only
+ * its units and expressions are used. GPU.js, because as a dependency it would bring 85 MB that nobody loads and a native
+ * build of minutes; headless WebGL comes from the package `gl`, where the user has it.
  */
+const packagesInside = ['mathjs', 'gpu.js'];
+
 const packagesOutside = {
   name: 'packages-outside',
   setup({ onResolve }) {
     onResolve({ filter: /^[^./]/ }, ({ kind, path, importer }) => {
-      const inside = kind === 'entry-point' || path === 'mathjs' || /node_modules/.test(importer);
+      if (path === 'gl') return { path, external: true };
+      const inside = kind === 'entry-point' || packagesInside.includes(path) || /node_modules/.test(importer);
       return inside ? undefined : { path, external: true };
     });
   },
@@ -50,6 +54,10 @@ export async function build({ types = true } = {}) {
       outdir: 'dist/node',
       platform: 'node',
       plugins: [packagesOutside],
+      // GPU.js asks for `gl`, for worker threads and for the number of processors by `require`, which a module has not.
+      banner: {
+        js: "import { createRequire as requireFrom } from 'node:module'; const require = requireFrom(import.meta.url);",
+      },
     }),
     esbuild({
       ...common,

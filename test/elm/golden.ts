@@ -13,6 +13,7 @@ import {
   gradient,
   input,
   type Program,
+  type SessionOptions,
   scalarInput,
   type Tensor,
   variable,
@@ -78,9 +79,10 @@ export function addGoldenTests(
   backend: BackendChoice,
   precision: Precision,
   tolerances: GoldenTolerances,
-  openOptions: { threads?: number } = {},
+  openOptions: Pick<SessionOptions, 'threads' | 'mode'> = {},
 ): void {
-  const label = `${backend} ${precision}${openOptions.threads ? ` on ${openOptions.threads} threads` : ''}`;
+  const { threads, mode } = openOptions;
+  const label = [backend, mode, precision, threads && `on ${threads} threads`].filter(Boolean).join(' ');
 
   for (const name of goldenNames) {
     test.withReference(`${name}: outputs and gradients (${label})`, async (reference) => {

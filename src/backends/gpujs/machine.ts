@@ -50,7 +50,8 @@ export const cube = (data: Numbers, planes: number, rows: number, columns: numbe
   shape: [planes, rows, columns],
 });
 
-type Values = Readonly<Record<string, View | readonly View[]>>;
+/** The arrays of a run, by the names that its recipe gives them. */
+export type Values = Readonly<Record<string, View | readonly View[]>>;
 /** What an orchestration gets for the values of a run: the same names, handles for arrays. */
 export type HandlesOf<V extends Values> = { readonly [N in keyof V]: V[N] extends View ? Handle : readonly Handle[] };
 
@@ -83,7 +84,8 @@ export class Machine {
 
   /** @param threads whether GPU.js may use its worker pool (mode webasm) */
   static async open(mode: GpujsMode, threads: boolean): Promise<Machine> {
-    return new Machine(mode, threads, await prepareMode(mode));
+    // `this`, so that a test can open one that answers wrongly.
+    return new this(mode, threads, await prepareMode(mode));
   }
 
   protected constructor(mode: GpujsMode, threads: boolean, library: GpuLibrary) {

@@ -13,6 +13,7 @@ import { apply, constant, input, scalarInput, type Tensor, variable } from '../.
 import * as ops from '../../ops/index.js';
 import { findGpu } from '../../runtime/gpu.js';
 import { reference } from '../reference/index.js';
+import { unavailable } from './library.js';
 import { type Machine, shareMachine } from './machine.js';
 import { GpujsSession } from './session.js';
 
@@ -164,6 +165,10 @@ export function verifyMode(mode: GpujsMode): Promise<string> {
     try {
       await verifyMachine(machine);
       return machine.executor;
+    } catch (error) {
+      if (error instanceof DendraError) throw error;
+      // What GPU.js throws may hold a whole shader; its first lines say what is wrong.
+      throw unavailable(mode, (error as Error).message.split('\n').slice(0, 2).join(' '));
     } finally {
       release();
     }
@@ -178,9 +183,9 @@ export async function probeModes(): Promise<Record<GpujsMode, Availability>> {
   for (const mode of gpujsModes) {
     try {
       const detail = `executor ${await verifyMode(mode)}`;
-      found[mode] = { available: true, detail, software: mode === 'webgpu' ? (await findGpu()).software : undefined };
+      found[mode] = { available: true, detail, software: mode === 'webgpu' && (await findGpu()).software };
     } catch (error) {
-      found[mode] = { available: false, reason: (error as Error).message.replace(/^gpujs: .*?, got:? /, '') };
+      found[mode] = { available: false, reason: (error as Error).message.replace(/^.*?, got(?: none)?:? /, '') };
     }
   }
   return found;
