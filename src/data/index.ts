@@ -2,3 +2,4 @@ export * from './neuronio/index.js';
 export * from './prefetch.js';
 export * from './shd/index.js';
 export * from './thinning.js';
+export * from './tokens/index.js';

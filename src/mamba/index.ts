@@ -7,9 +7,12 @@
  *   state out, so any of them goes on where another stopped.
  * - `generate(runner, prompt, { tokens, temperature, topK, topP, seed })`.
  * - `model.trace(ids, { initial, delta })`: the graph, for training and for programs of one's own; `mambaLogits` is the head.
+ * - `model.withExtension(await calibrateLongMamba(model, windows, { trainingLength }))`, or `deltaScaling`, `tokenDropping`:
+ *   the same model for sequences longer than it was trained on.
  *   `delta(Δ [B, T, H], layer)` is where a strategy that changes Δ comes in; it may make inputs, fed through `feeds`.
  */
 export * from './config.js';
+export * from './long/index.js';
 export * from './model.js';
 export * from './official.js';
 export * from './parameters.js';

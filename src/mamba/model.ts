@@ -2,6 +2,7 @@
 import type { BackendChoice } from '../backends/index.js';
 import type { Session, SessionOptions, Tensor } from '../graph/index.js';
 import { type MambaConfig, type MambaOptions, mambaConfig } from './config.js';
+import type { MambaExtension } from './long/extension.js';
 import { initialiseMamba, type MambaParameters, mambaParameterCount } from './parameters.js';
 import { MambaRunner } from './runner.js';
 import { type MambaState, zeroMambaState } from './state.js';
@@ -28,16 +29,24 @@ export class MambaModel {
   readonly config: MambaConfig;
   /** by official name; see parameters.ts */
   readonly parameters: MambaParameters;
+  /** what carries it beyond its training length; see long/ */
+  readonly extension?: MambaExtension;
 
-  constructor(parts: { config: MambaConfig; parameters: MambaParameters }) {
+  constructor(parts: { config: MambaConfig; parameters: MambaParameters; extension?: MambaExtension }) {
     this.config = parts.config;
     this.parameters = parts.parameters;
+    this.extension = parts.extension;
   }
 
   /** A freshly initialised model. The same options and seed give the same model. */
   static create(options: MambaOptions, seed = 0): MambaModel {
     const config = mambaConfig(options);
     return new MambaModel({ config, parameters: initialiseMamba(config, seed) });
+  }
+
+  /** The same model with this extension in place of its own; undefined: plain. */
+  withExtension(extension: MambaExtension | undefined): MambaModel {
+    return new MambaModel({ config: this.config, parameters: this.parameters, extension });
   }
 
   get parameterCount(): number {

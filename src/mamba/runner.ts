@@ -5,6 +5,7 @@ import { inputError, requireInteger } from '../base/errors.js';
 import { apply, type Execution, type Feeds, input, type Plan, type Session, type Tensor } from '../graph/index.js';
 import { softmaxCrossEntropy } from '../ops/losses.js';
 import { slice } from '../ops/slice.js';
+import { type DeltaPass, type MambaContext, plainContext } from './long/extension.js';
 import type { MambaModel, MambaOpenOptions } from './model.js';
 import { type MambaState, stateFeeds, stateFrom, stateInputs, stateOutputs } from './state.js';
 import { mambaLogits } from './trace.js';
@@ -28,6 +29,13 @@ export interface MambaForwardOptions {
   readonly taps?: readonly MambaTap[];
   /** values of the inputs that a `delta` hook made */
   readonly feeds?: Feeds;
+  /**
+   * Of an extended model: the whole sequence that this is a stretch of, from `context`, where the stretch starts in it.
+   * Default: without a state, these tokens are the whole sequence; from a state, they are decoded.
+   */
+  readonly context?: MambaContext;
+  /** the stretch's first step in the context; default 0 */
+  readonly at?: number;
 }
 
 export interface MambaResult {
@@ -52,12 +60,15 @@ export class MambaRunner {
   readonly chunkSteps: number;
   readonly #session: Session;
   readonly #delta: MambaOpenOptions['delta'];
+  readonly #extended: boolean;
   readonly #plans = new Map<string, Promise<Plan>>();
 
   private constructor(model: MambaModel, session: Session, { delta, chunkSteps = 512 }: MambaOpenOptions) {
     this.model = model;
     this.#session = session;
-    this.#delta = delta;
+    const { extension } = model;
+    this.#extended = delta === undefined && extension !== undefined;
+    this.#delta = delta ?? extension?.delta;
     this.chunkSteps = requireInteger('MambaModel.open', 'chunkSteps', chunkSteps, { minimum: 1 });
   }
 
@@ -73,6 +84,38 @@ export class MambaRunner {
     return this.#session.execution;
   }
 
+  /**
+   * What an extended model needs to know of a whole sequence (above all its length) before it is run in stretches. For any
+   * other model there is nothing to know.
+   */
+  async context(ids: TokenIds): Promise<MambaContext> {
+    const [samples, steps] = this.#check('MambaRunner.context', ids);
+    const { extension } = this.model;
+    if (!extension || !this.#extended) return plainContext(steps);
+    const pass: DeltaPass = async (context, visit) => {
+      let state = this.model.zeroState(samples);
+      for (let start = 0; start < steps; start += this.chunkSteps) {
+        const length = Math.min(this.chunkSteps, steps - start);
+        const part = { shape: [samples, length], data: sliceIds(ids, start, length) };
+        const result = await this.forward(part, { state, context, at: start, logits: 'none', taps: ['delta'] });
+        visit(
+          (result.taps.delta ?? []).map(({ data }) => data),
+          start,
+          length,
+        );
+        state = result.state;
+      }
+    };
+    return extension.prepare(ids, pass);
+  }
+
+  /** The context of a call that was given none. */
+  async #contextOf(ids: TokenIds, { state, context }: MambaForwardOptions): Promise<MambaContext> {
+    if (context) return context;
+    if (!this.#extended) return plainContext(ids.shape[1]);
+    return state ? (this.model.extension?.continuing ?? plainContext(0)) : this.context(ids);
+  }
+
   /** Runs the model on sequences, in chunks that carry the state. */
   async forward(ids: TokenIds, options: MambaForwardOptions = {}): Promise<MambaResult> {
     const { logits = 'all', hidden = false, taps = [] } = options;
@@ -84,6 +127,8 @@ export class MambaRunner {
       ...taps.flatMap((tap) => Array.from({ length: layers }, (_, layer) => `${tap}.${layer}`)),
     ];
     const whole = new Map<string, { data: FloatArray; width: number }>();
+    const context = await this.#contextOf(ids, options);
+    const { at = 0 } = options;
     let state = options.state ?? this.model.zeroState(samples);
     let last: FloatArray | undefined;
     for (let start = 0; start < steps; start += this.chunkSteps) {
@@ -92,7 +137,11 @@ export class MambaRunner {
       const names = [...perStep, ...(atEnd ? ['last'] : [])];
       const plan = await this.#plan(samples, length, names);
       const chunk = sliceIds(ids, start, length);
-      const feeds = { ...options.feeds, ids: chunk, ...stateFeeds(this.model.config, samples, state) };
+      const carried = {
+        ...context.feeds(at + start, length, samples),
+        ...stateFeeds(this.model.config, samples, state),
+      };
+      const feeds = { ...options.feeds, ids: chunk, ...carried };
       const results = await plan.run(feeds);
       state = stateFrom(this.model.config, results);
       last = results.last;
@@ -130,6 +179,7 @@ export class MambaRunner {
     const [samples, steps] = this.#check('MambaRunner.loss', ids);
     if (steps < 2) throw inputError('MambaRunner.loss', 'sequences of at least 2 tokens', steps);
     requireInteger('MambaRunner.loss', 'from', from, { minimum: 1, maximum: steps - 1 });
+    const context = await this.context(ids);
     let state = this.model.zeroState(samples);
     let total = 0;
     for (let start = 0; start < steps - 1; start += this.chunkSteps) {
@@ -142,7 +192,8 @@ export class MambaRunner {
       }
       const plan = await this.#plan(samples, length, ['loss']);
       const chunk = { ids: sliceIds(ids, start, length), labels };
-      const results = await plan.run({ ...feeds, ...chunk, ...stateFeeds(this.model.config, samples, state) });
+      const carried = { ...context.feeds(start, length, samples), ...stateFeeds(this.model.config, samples, state) };
+      const results = await plan.run({ ...feeds, ...chunk, ...carried });
       total += results.loss[0] * samples * (length - first);
       state = stateFrom(this.model.config, results);
     }
@@ -159,11 +210,11 @@ export class MambaRunner {
   async step(
     ids: ArrayLike<number>,
     state: MambaState,
-    { feeds }: { feeds?: Feeds } = {},
+    options: Pick<MambaForwardOptions, 'feeds' | 'context' | 'at'> = {},
   ): Promise<{ logits: NumericTensor; state: MambaState }> {
     const samples = ids.length;
     const given = { shape: [samples, 1], data: Int32Array.from(ids) };
-    const { logits, state: next } = await this.forward(given, { state, logits: 'last', feeds });
+    const { logits, state: next } = await this.forward(given, { ...options, state, logits: 'last' });
     return { logits: logits as NumericTensor, state: next };
   }
 

@@ -69,12 +69,13 @@ export async function* generate(
   requireInteger('generate', 'tokens', tokens, { minimum: 0 });
   if (prompt.length === 0) throw inputError('generate', 'a prompt of at least one token', 'none');
   const ids = { shape: [1, prompt.length], data: Int32Array.from(prompt) };
-  let { logits, state } = await runner.forward(ids, { state: options.state, logits: 'last' });
+  const context = options.state ? undefined : await runner.context(ids);
+  let { logits, state } = await runner.forward(ids, { state: options.state, context, logits: 'last' });
   for (let k = 0; k < tokens && logits; k++) {
     signal?.throwIfAborted();
     const token = sampleToken(logits.data, new Stream(seed, 'mamba.generate', k).uniform(), options);
     if (token === stop) return;
     yield token;
-    if (k + 1 < tokens) ({ logits, state } = await runner.step([token], state));
+    if (k + 1 < tokens) ({ logits, state } = await runner.step([token], state, { context, at: prompt.length + k }));
   }
 }

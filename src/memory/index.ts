@@ -1,3 +1,4 @@
+export * from './filter.js';
 export * from './retention.js';
 export * from './selective.js';
 export * from './timescale.js';

@@ -5,6 +5,7 @@ export * from './causal-conv.js';
 export * from './dropout.js';
 export * from './elm-scan.js';
 export * from './embedding.js';
+export * from './keep-above.js';
 export * from './leaky-trace.js';
 export * from './linear.js';
 export * from './losses.js';
@@ -23,6 +24,7 @@ import { causalConv } from './causal-conv.js';
 import { dropout } from './dropout.js';
 import { elmScan } from './elm-scan.js';
 import { embedding } from './embedding.js';
+import { keepAbove } from './keep-above.js';
 import { leakyTrace } from './leaky-trace.js';
 import { linear } from './linear.js';
 import { bceWithLogits, meanSquaredError, softmaxCrossEntropy } from './losses.js';
@@ -48,6 +50,7 @@ export const primitives: Readonly<Record<string, AnyPrimitive>> = Object.fromEnt
     elmScan,
     embedding,
     interpolate,
+    keepAbove,
     leakyTrace,
     linear,
     meanSquaredError,

@@ -160,6 +160,16 @@ export const cases: readonly OpCase[] = [
       weight: { kind: 'scalar', shape: [], draw: () => 0.3 },
     },
   },
+  ...[
+    { name: 'a threshold a column', shape: [6, 5], threshold: [5], factor: 0 },
+    { name: 'a threshold an element, the rest halved', shape: [3, 7], threshold: [3, 7], factor: 0.5 },
+    { name: 'a threshold a channel of [B, T, H]', shape: [2, 3, 12], threshold: [12], factor: 0 },
+  ].map(({ name, shape, threshold, factor }) => ({
+    primitive: ops.keepAbove,
+    name,
+    attributes: { factor },
+    inputs: { x: { shape }, threshold: { shape: threshold } },
+  })),
   {
     primitive: ops.slice,
     name: 'last axis',

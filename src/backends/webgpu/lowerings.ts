@@ -18,6 +18,7 @@ export const lowerings: Readonly<Record<string, Lowering>> = {
   dropout: elementwise.dropout,
   elmScan,
   interpolate: elementwise.interpolate,
+  keepAbove: elementwise.keepAbove,
   leakyTrace,
   linear,
   meanSquaredError: losses.meanSquaredError,

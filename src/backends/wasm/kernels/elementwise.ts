@@ -1,4 +1,4 @@
-/** @file Kernels that go element by element: activation, add, multiply, scale, sum, interpolate. They work in either layout. */
+/** @file Kernels that go element by element: activation, add, multiply, scale, sum, interpolate, keepAbove. They work in either layout. */
 import { sizeOf } from '../../../base/arrays.js';
 import type { BackwardOperation, ForwardOperation, Tensor } from '../../../graph/tensor.js';
 import type { ActivationName } from '../../../ops/activations.js';
@@ -354,6 +354,23 @@ export const multiply = binaryKernel(
   (_, dy, b) => f32x4.mul(dy, b),
   (_, dy, a) => f32x4.mul(dy, a),
 );
+
+/** y = x where x > threshold, else factor · x */
+export const keepAbove: Kernel = {
+  forward(l, operation) {
+    const { inputs, outputs, attributes } = operation;
+    const { factor } = attributes as { factor: number };
+    const [x, threshold] = [one(inputs.x), one(inputs.threshold)];
+    const tail = isTail(x, threshold);
+    const place = placement(l, operation, tail ? [x] : [x, threshold]);
+    const other = tail ? l.plain(threshold) : place.read(threshold);
+    const kept = (f: FunctionBuilder, a: V128, b: V128) => {
+      const value = f.let(a);
+      return v128.bitselect(value, f32x4.mul(value, f.all(factor)), f32x4.gt(value, b));
+    };
+    pair(l, 'keepAbove', place.read(x), other, sizeOf(threshold.shape), place.write(one(outputs.y)), kept, place.rows);
+  },
+};
 
 export const interpolate: Kernel = {
   forward(l, { inputs, outputs }) {

@@ -4,7 +4,7 @@ import { causalConv } from './causal-conv.js';
 import { memoryDecay } from './decay.js';
 import { synapticDrive } from './drive.js';
 import { dropout } from './dropout.js';
-import { activation, add, interpolate, multiply, scale, sum } from './elementwise.js';
+import { activation, add, interpolate, keepAbove, multiply, scale, sum } from './elementwise.js';
 import { elmScan } from './elm-scan.js';
 import { embedding } from './embedding.js';
 import { linear } from './linear.js';
@@ -27,6 +27,7 @@ export const kernels: Readonly<Record<string, Kernel>> = {
   elmScan,
   embedding,
   interpolate,
+  keepAbove,
   leakyTrace,
   linear,
   meanSquaredError,

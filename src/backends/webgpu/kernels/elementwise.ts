@@ -156,6 +156,18 @@ export const interpolate: Lowering = {
   },
 };
 
+/** y = x where x > threshold, else factor · x */
+export const keepAbove: Lowering = {
+  forward(call) {
+    const { factor } = call.attributes as { factor: number };
+    const [x, threshold, y] = [call.input('x'), call.input('threshold'), call.output('y')];
+    elementwise(call, 'keepAbove', y.size, (i) => {
+      const bound = threshold.at(`(${i} % ${u(threshold.size)})`);
+      return `let x = ${x.at(i)};\n  ${y.set(i, `select(${f(factor)} * x, x, x > ${bound})`)}`;
+    });
+  },
+};
+
 export const slice: Lowering = {
   forward(call) {
     const attributes = call.attributes as SliceAttributes;
