@@ -21,4 +21,6 @@ export * from './tasks/neuronio-fit.js';
 export type { FitNeuronIOOptions, NeuronIOData } from './tasks/neuronio-options.js';
 export * from './tasks/presets.js';
 export * from './tasks/tokens.js';
+export * from './tasks/tokens-fit.js';
+export { type FitTokensOptions, type TokenFitName, tokenFitNames, tokenTraining } from './tasks/tokens-options.js';
 export * from './update.js';

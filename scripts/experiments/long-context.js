@@ -1,0 +1,146 @@
+// What carries a small Mamba beyond its training length: trains induction heads at length 256 from several seeds, chooses each
+// method's setting on held-out sequences of 8 times that length, and tests all of them, the plain model too, at up to 256
+// times (plain and LongMamba; the others to 32 times).
+//
+//   node scripts/experiments/long-context.js --seeds 0,1,2,3,4 --out long-context.json --figure docs/figures
+//
+// Results are added to --out seed by seed, and a seed that is there already is not run again; the table goes to standard output.
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { tokenTasks } from '../../dist/node/data/index.js';
+import { lengthCurves, writeFigures } from '../../dist/node/figures/index.js';
+import { calibrateLongMamba, deltaScaling, tokenDropping } from '../../dist/node/mamba/index.js';
+import { evaluateTokens, fitTokens, runnerPredictor } from '../../dist/node/train/index.js';
+
+const { values: flags } = parseArgs({
+  options: {
+    seeds: { type: 'string', default: '0,1,2,3,4' },
+    steps: { type: 'string', default: '1500' },
+    longest: { type: 'string', default: '65536' },
+    threads: { type: 'string', default: '2' },
+    out: { type: 'string', default: 'long-context.json' },
+    figure: { type: 'string' },
+  },
+});
+
+const L = 256;
+const tunedAt = 8 * L;
+const comparedTo = 32 * L;
+const lengths = Array.from({ length: 11 }, (_, k) => 2 ** (6 + k)).filter((one) => one <= Number(flags.longest));
+const source = tokenTasks.induction({});
+const machine = { backend: 'wasm', threads: Number(flags.threads) };
+
+/** Five windows of training length, as in the paper; made as test sequences are, but from another stream. */
+const windows = (seed) =>
+  Array.from({ length: 5 }, (_, step) => {
+    const { shape, ids } = source.batch({ seed, purpose: 'calibrate', step, samples: 1, length: L });
+    return { shape, data: ids };
+  });
+
+/** For each method the settings to choose from, and how the extension is made. */
+const methods = {
+  longmamba: {
+    label: 'LongMamba',
+    settings: [0, 0.05, 0.2].flatMap((clamp) => [0.25, 0.5, 0.75, 1].map((globalShare) => ({ clamp, globalShare }))),
+    make: (model, seed, setting) =>
+      calibrateLongMamba(model, windows(seed), { trainingLength: L, from: L + 1, ...setting }, machine),
+  },
+  scaling: {
+    label: 'Δ scaling',
+    settings: [0.25, 0.5, 0.75, 1].map((power) => ({ power })),
+    make: (model, _seed, setting) => deltaScaling(model.config, { trainingLength: L, ...setting }),
+  },
+  dropping: {
+    label: 'token dropping',
+    settings: [[0], [1]].flatMap((layers) => [L, 2 * L].map((keep) => ({ layers, keep }))),
+    make: (model, _seed, setting) => tokenDropping(model.config, { trainingLength: L, ...setting }),
+  },
+};
+
+async function scores(model, seed, purpose, length, samples) {
+  const runner = await model.open(machine);
+  try {
+    return await evaluateTokens(source, runnerPredictor(runner), { seed, purpose, length, samples });
+  } finally {
+    runner.dispose();
+  }
+}
+
+async function choose(model, seed, { settings, make }) {
+  let best;
+  for (const setting of settings) {
+    const extended = model.withExtension(await make(model, seed, setting));
+    const { loss, accuracy } = await scores(extended, seed, 'tune', tunedAt, 32);
+    if (!best || loss < best.loss) best = { setting, loss, accuracy, extended };
+  }
+  return best;
+}
+
+async function runSeed(seed) {
+  const { model, summary } = await fitTokens({
+    task: 'induction',
+    seed,
+    steps: Number(flags.steps),
+    testLengths: [],
+    ...machine,
+  });
+  const { seconds, valid } = summary;
+  process.stderr.write(`seed ${seed}: trained in ${seconds.toFixed(0)} s, valid accuracy ${valid.accuracy}\n`);
+  const variants = { plain: { extended: model } };
+  for (const [name, method] of Object.entries(methods)) {
+    variants[name] = await choose(model, seed, method);
+    process.stderr.write(`seed ${seed}: ${name} ${JSON.stringify(variants[name].setting)}\n`);
+  }
+  const results = {};
+  for (const [name, { setting, extended }] of Object.entries(variants)) {
+    const rows = [];
+    for (const length of lengths) {
+      if (length > comparedTo && name !== 'plain' && name !== 'longmamba') continue;
+      const samples = length > comparedTo ? 16 : 64;
+      rows.push({ length, ...(await scores(extended, seed, 'test', length, samples)) });
+    }
+    results[name] = { setting, rows };
+    process.stderr.write(`seed ${seed}: ${name} ${rows.map((row) => `${row.length}:${row.accuracy}`).join(' ')}\n`);
+  }
+  return { seed, seconds, valid, results };
+}
+
+const done = existsSync(flags.out) ? JSON.parse(readFileSync(flags.out, 'utf8')) : [];
+for (const seed of flags.seeds.split(',').map(Number)) {
+  if (done.some((one) => one.seed === seed)) continue;
+  done.push(await runSeed(seed));
+  writeFileSync(`${flags.out}.part`, JSON.stringify(done, null, 1));
+  renameSync(`${flags.out}.part`, flags.out);
+}
+
+const labels = {
+  plain: 'plain',
+  ...Object.fromEntries(Object.entries(methods).map(([name, { label }]) => [name, label])),
+};
+const curve = (run, name) =>
+  lengths.map((length) => run.results[name].rows.find((row) => row.length === length)?.accuracy ?? null);
+const curves = Object.entries(labels).map(([name, label]) => ({ label, runs: done.map((run) => curve(run, name)) }));
+const cell = (values) => {
+  const known = values.filter((value) => value !== null).sort((a, b) => a - b);
+  if (known.length === 0) return '–';
+  const percent = (value) => (100 * value).toFixed(0);
+  const median = (known[Math.floor((known.length - 1) / 2)] + known[Math.ceil((known.length - 1) / 2)]) / 2;
+  return `${percent(median)} (${percent(known[0])}–${percent(known.at(-1))})`;
+};
+process.stdout.write(
+  `| length | ${curves.map(({ label }) => label).join(' | ')} |\n|${'---|'.repeat(curves.length + 1)}\n`,
+);
+lengths.forEach((length, k) => {
+  process.stdout.write(`| ${length} | ${curves.map(({ runs }) => cell(runs.map((run) => run[k]))).join(' | ')} |\n`);
+});
+if (flags.figure) {
+  const svg = lengthCurves({
+    lengths,
+    methods: curves,
+    label: 'Accuracy',
+    domain: [0, 1],
+    trainingLength: L,
+    title: `Induction heads beyond the training length, ${done.length} seeds`,
+  });
+  await writeFigures(flags.figure, [{ id: 'long-context', svg }]);
+}
