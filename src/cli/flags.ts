@@ -92,6 +92,16 @@ export function whole(about: string, range: Range = {}, placeholder = 'n'): Flag
   return { about, placeholder, takes: 'one', read: (where, [text]) => numberIn(where, text, range, 'whole') };
 }
 
+/** `--test-lengths 256 1024` */
+export function wholes(about: string, range: Range = {}): Flag<number[]> {
+  return {
+    about,
+    placeholder: 'n',
+    takes: 'many',
+    read: (where, texts) => texts.map((text) => numberIn(where, text, range, 'whole')),
+  };
+}
+
 /** `--learning-rate 5e-4` */
 export function real(about: string, range: Range & { readonly above?: number } = {}, placeholder = 'x'): Flag<number> {
   return { about, placeholder, takes: 'one', read: (where, [text]) => numberIn(where, text, range, 'real') };

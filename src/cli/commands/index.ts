@@ -10,10 +10,12 @@ import { predictCommand } from './predict.js';
 import { quickstartCommand } from './quickstart.js';
 import { simulateCommand } from './simulate.js';
 import { trainNeuronIOCommand } from './train-neuronio.js';
+import { trainTokenCommands } from './train-tokens.js';
 
 export const commands: readonly AnyCommand[] = [
   quickstartCommand,
   trainNeuronIOCommand,
+  ...trainTokenCommands,
   evalCommand,
   predictCommand,
   infoCommand,
