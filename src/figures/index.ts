@@ -1,6 +1,7 @@
 export * from './branch-weights.js';
 export { embedFont } from './font/load.js';
 export * from './length-curves.js';
+export * from './memory-effect.js';
 export * from './memory-timescales.js';
 export * from './metric-table.js';
 export * from './morphology.js';

@@ -14,6 +14,8 @@ export interface MemoryTimescales {
   keptFraction?: number;
   /** Length of the training windows, ms: units whose horizon lies beyond it are global. */
   trainingLengthMs?: number;
+  /** The unit of all times, as it is written. Default `'ms'`. */
+  timeUnit?: string;
   title?: string;
 }
 
@@ -27,7 +29,7 @@ const placed = (timeMs: number | undefined): timeMs is number => timeMs !== unde
  */
 export function memoryTimescales(data: MemoryTimescales): string {
   const where = 'memoryTimescales';
-  const { tauMs, keptFraction = 0.01, trainingLengthMs, title } = data;
+  const { tauMs, keptFraction = 0.01, trainingLengthMs, timeUnit = 'ms', title } = data;
   if (!(keptFraction > 0 && keptFraction < 1))
     throw inputError(where, '`keptFraction` above 0 and below 1', keptFraction);
   requireSameLength(where, { tauMs, horizonMs: data.horizonMs });
@@ -56,7 +58,7 @@ export function memoryTimescales(data: MemoryTimescales): string {
       label: 'Memory unit, by timescale',
       ticks: rankTicks(tau.length),
     },
-    y: { domain: timeDomain, label: 'Time (ms)', logarithmic: true },
+    y: { domain: timeDomain, label: `Time (${timeUnit})`, logarithmic: true },
     empty,
     legend: items,
     marks: [
@@ -80,13 +82,13 @@ export function memoryTimescales(data: MemoryTimescales): string {
   const drawn =
     units.length <= 40 ? units : Array.from({ length: 40 }, (_, k) => Math.round((k * (units.length - 1)) / 39));
   draw += panel(right, {
-    x: { domain: timeDomain, label: 'Time (ms)', logarithmic: true, grid: true },
+    x: { domain: timeDomain, label: `Time (${timeUnit})`, logarithmic: true, grid: true },
     y: { domain: [0, 1], label: 'Kept after a time', ticks: 5 },
     empty,
     legend:
       training === undefined
         ? []
-        : [{ label: `training window, ${tickText(training)} ms`, color: meaning.best, shape: 'dash' }],
+        : [{ label: `training window, ${tickText(training)} ${timeUnit}`, color: meaning.best, shape: 'dash' }],
     marks: [
       training === undefined ? null : Plot.ruleX([training], { stroke: meaning.best, strokeDasharray: '4,3' }),
       ...drawn.map((i) =>
@@ -112,7 +114,7 @@ export function memoryTimescales(data: MemoryTimescales): string {
     {
       height: box.y + height + size.axisLabel + (note ? 40 : 16),
       title,
-      description: describe(tau, horizon, keptFraction, training, note),
+      description: describe(tau, horizon, keptFraction, training, timeUnit, note),
     },
     draw,
   );
@@ -125,15 +127,18 @@ function describe(
   horizon: Float64Array,
   kept: number,
   training: number | undefined,
+  timeUnit: string,
   note: string | undefined,
 ): string {
   if (tau.length === 0) return `Memory timescales: none. ${note ?? ''}`.trim();
   const parts = [
-    `${tau.length} memory unit${tau.length === 1 ? '' : 's'} with timescales from ${significant(tau[0])} to ${significant(tau.at(-1)!)} ms`,
+    `${tau.length} memory unit${tau.length === 1 ? '' : 's'} with timescales from ${significant(tau[0])} to ${significant(tau.at(-1)!)} ${timeUnit}`,
   ];
   if (training !== undefined) {
     const global = horizon.filter((value) => value > training).length;
-    parts.push(`${global} keep more than ${percent(kept)} over the training window of ${significant(training)} ms`);
+    parts.push(
+      `${global} keep more than ${percent(kept)} over the training window of ${significant(training)} ${timeUnit}`,
+    );
   }
   if (note) parts.push(note);
   return `${parts.join('; ')}.`;

@@ -7,6 +7,15 @@ export * from './evaluation/windows.js';
 export * from './families.js';
 export * from './loop.js';
 export * from './losses.js';
+export type {
+  AuditOptions,
+  MemoryAudit,
+  MemoryEffect,
+  Spread,
+  UnitMemory,
+} from './memory/audit.js';
+export * from './memory/elm.js';
+export * from './memory/mamba.js';
 export * from './metrics/index.js';
 export * from './models.js';
 export * from './optimisers.js';
