@@ -1,13 +1,9 @@
 /** @file `dendra eval --task tokens`: how well a language model predicts the next token of what files hold. */
-import { readFile } from 'node:fs/promises';
-import { extname } from 'node:path';
 import type { BackendChoice } from '../backends/index.js';
-import { inputError } from '../base/errors.js';
 import type { SessionOptions } from '../graph/index.js';
-import { readNpz } from '../io/index.js';
-import { openTokenizer, type TokenIds } from '../mamba/index.js';
-import { withFile } from '../runtime/index.js';
+import type { TokenIds } from '../mamba/index.js';
 import { loadMamba } from './models.js';
+import { readTokens } from './token-files.js';
 
 export interface EvalTokensOptions {
   readonly model: string;
@@ -36,24 +32,7 @@ export interface TokenScores {
 
 export async function evalTokens(options: EvalTokensOptions): Promise<TokenScores> {
   const { loaded, folder } = await loadMamba(options.model);
-  const sequences: TokenIds[] = [];
-  const text = async (name: string) => {
-    const content = await folder.read(name);
-    return content && new TextDecoder().decode(content);
-  };
-  for (const path of options.data) {
-    if (!options.bytes && extname(path) === '.npz') sequences.push(await idsFrom(path));
-    else if (options.bytes) sequences.push(oneSequence(path, Int32Array.from(await readFile(path))));
-    else {
-      const json = await text('tokenizer.json');
-      if (!json) {
-        const advice = 'give --bytes for a model of bytes, or an npz with input_ids';
-        throw inputError(`${folder.path}/tokenizer.json`, `a tokenizer to read ${path} with`, 'no such file', advice);
-      }
-      const tokenizer = await openTokenizer(`${folder.path}/tokenizer.json`, json, await text('tokenizer_config.json'));
-      sequences.push(oneSequence(path, tokenizer.encode(new TextDecoder().decode(await readFile(path)))));
-    }
-  }
+  const sequences = await readTokens(folder, options.data, options.bytes);
   const batches = sequences.flatMap((ids) => cut(ids, options.length)).flatMap((ids) => batched(ids, options.batch));
   const runner = await loaded.model.open({ ...options.session, backend: options.backend });
   try {
@@ -71,25 +50,6 @@ export async function evalTokens(options: EvalTokensOptions): Promise<TokenScore
   } finally {
     runner.dispose();
   }
-}
-
-/** `input_ids` of an npz file, whole numbers [B, L]. */
-async function idsFrom(path: string): Promise<TokenIds> {
-  const array = (await withFile(path, (source) => readNpz(source))).get('input_ids');
-  if (!array) throw inputError(path, 'an array input_ids of shape [sequences, tokens]', 'none');
-  if (array.shape.length !== 2 || !/^u?int/.test(array.dtype)) {
-    throw inputError(
-      `${path}: input_ids`,
-      'whole numbers of shape [sequences, tokens]',
-      `${array.dtype} [${array.shape}]`,
-    );
-  }
-  return { shape: array.shape, data: Int32Array.from(array.data) };
-}
-
-function oneSequence(path: string, data: Int32Array): TokenIds {
-  if (data.length < 2) throw inputError(path, 'at least 2 tokens', data.length);
-  return { shape: [1, data.length], data };
 }
 
 /** Sequences cut to a length; what is left at the end is a shorter one, unless nothing can be predicted in it. */

@@ -1,4 +1,5 @@
 export * from './config.js';
+export * from './extend.js';
 export * from './neuron.js';
 export * from './official.js';
 export * from './parameters.js';

@@ -12,6 +12,7 @@ import {
   mambaFromOfficial,
   mambaFromTensors,
   mambaTensors,
+  restoreExtension,
 } from '../mamba/index.js';
 
 export type WeightTensors = ReadonlyMap<string, FileArray>;
@@ -61,19 +62,42 @@ const elm: ModelFamily<ElmNeuron> = {
   },
 };
 
+/** What an extension has learnt is kept beside the parameters under this prefix. */
+const extensionPrefix = 'extension.';
+
 const mamba: ModelFamily<MambaModel> = {
   name: 'mamba',
   title: 'Mamba state-space model',
   citation:
     'Gu and Dao, Mamba: Linear-Time Sequence Modeling with Selective State Spaces, 2023 (arXiv 2312.00752); Dao and Gu, Transformers are SSMs, ICML 2024 (arXiv 2405.21060)',
   holds: (model): model is MambaModel => model instanceof MambaModel,
-  configOf: (model) => ({ ...model.config }),
+  configOf: ({ config, extension }) => ({
+    ...config,
+    ...(extension && { extension: { method: extension.method, ...extension.settings } }),
+  }),
   parametersOf: (model) => model.parameterCount,
-  weightsOf: (model) => mambaTensors(model.parameters),
-  restore(where, options, weights) {
+  weightsOf({ parameters, extension }) {
+    const tensors: Map<string, FileArray> = mambaTensors(parameters);
+    for (const [name, { shape, data }] of extension?.tensors ?? []) {
+      tensors.set(`${extensionPrefix}${name}`, { dtype: 'float64', shape, data: Float64Array.from(data) });
+    }
+    return tensors;
+  },
+  restore(where, { extension, ...options }, weights) {
     // mambaConfig refuses what is not an option, so a file's JSON can be handed to it.
     const config = mambaConfig(options as MambaOptions);
-    return new MambaModel({ config, parameters: mambaFromTensors(where, config, weights) });
+    const isExtra = (name: string) => extension !== undefined && name.startsWith(extensionPrefix);
+    const own = new Map([...weights].filter(([name]) => !isExtra(name)));
+    const model = new MambaModel({ config, parameters: mambaFromTensors(where, config, own) });
+    if (extension === undefined) return model;
+    const tables = [...weights].filter(([name]) => isExtra(name));
+    const tensors = new Map(
+      tables.map(([name, { shape, data }]) => [
+        name.slice(extensionPrefix.length),
+        { shape, data: Float64Array.from(data as ArrayLike<number>) },
+      ]),
+    );
+    return model.withExtension(restoreExtension(where, config, extension, tensors));
   },
   official: {
     configFile: 'config.json',

@@ -5,7 +5,9 @@ import { benchElmCommand } from './bench-elm.js';
 import { cellsCommand } from './cells.js';
 import { convertCommand } from './convert.js';
 import { evalCommand } from './eval.js';
+import { extendCommand } from './extend.js';
 import { infoCommand } from './info.js';
+import { memoryCommand } from './memory.js';
 import { predictCommand } from './predict.js';
 import { quickstartCommand } from './quickstart.js';
 import { simulateCommand } from './simulate.js';
@@ -19,6 +21,8 @@ export const commands: readonly AnyCommand[] = [
   evalCommand,
   predictCommand,
   infoCommand,
+  memoryCommand,
+  extendCommand,
   convertCommand,
   simulateCommand,
   cellsCommand,

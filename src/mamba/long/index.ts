@@ -10,7 +10,14 @@ import { scalingMethod } from './scaling.js';
 
 export { type DroppingOptions, tokenDropping } from './dropping.js';
 export type { DeltaPass, MambaContext, MambaExtension } from './extension.js';
-export { calibrateLongMamba, type LongMambaOptions, type LongMambaTables, longMamba } from './longmamba.js';
+export {
+  calibrateLongMamba,
+  globalChannels,
+  type LongMambaOptions,
+  type LongMambaSettings,
+  type LongMambaTables,
+  longMamba,
+} from './longmamba.js';
 export { mambaRates } from './rates.js';
 export { deltaScaling, type ScalingOptions } from './scaling.js';
 

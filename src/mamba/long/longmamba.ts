@@ -146,13 +146,21 @@ export async function calibrateLongMamba(
 const tableNames = ['logKept', 'budget', 'thresholds'] as const;
 const thresholdInput = (layer: number) => `longmamba.${layer}`;
 
+/** 1 for the channels that are filtered, layer by layer. */
+export function globalChannels(
+  { theta, globalShare }: Pick<LongMambaSettings, 'theta' | 'globalShare'>,
+  logKept: NumericTensor,
+): Uint8Array {
+  const rule: GlobalRule = globalShare === undefined ? { theta: theta as number } : { share: globalShare };
+  return globalUnits(logKept.data, rule);
+}
+
 /** The extension, from tables that calibration found. */
 export function longMamba(config: MambaConfig, options: LongMambaOptions, tables: LongMambaTables): MambaExtension {
   const settings = longMambaSettings(config, options);
   const { heads } = mambaSizes(config);
-  const { trainingLength, lengths, theta, globalShare, from, lookup, strictness, factor, decoding } = settings;
-  const rule: GlobalRule = globalShare === undefined ? { theta: theta as number } : { share: globalShare };
-  const isGlobal = globalUnits(tables.logKept.data, rule);
+  const { trainingLength, lengths, from, lookup, strictness, factor, decoding } = settings;
+  const isGlobal = globalChannels(settings, tables.logKept);
 
   /** What Δ must exceed at length S; every Δ exceeds −1. */
   const thresholdsAt = (S: number): Feeds => {
