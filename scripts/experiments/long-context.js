@@ -57,10 +57,13 @@ const methods = {
   },
 };
 
-async function scores(model, seed, purpose, length, samples) {
+/** Opens a model for as long as `use` takes: every open one holds memory of its own. */
+async function opened(model, use) {
   const runner = await model.open(machine);
   try {
-    return await evaluateTokens(source, runnerPredictor(runner), { seed, purpose, length, samples });
+    return await use((seed, purpose, length, samples) =>
+      evaluateTokens(source, runnerPredictor(runner), { seed, purpose, length, samples, batch: 8 }),
+    );
   } finally {
     runner.dispose();
   }
@@ -70,7 +73,7 @@ async function choose(model, seed, { settings, make }) {
   let best;
   for (const setting of settings) {
     const extended = model.withExtension(await make(model, seed, setting));
-    const { loss, accuracy } = await scores(extended, seed, 'tune', tunedAt, 32);
+    const { loss, accuracy } = await opened(extended, (score) => score(seed, 'tune', tunedAt, 32));
     if (!best || loss < best.loss) best = { setting, loss, accuracy, extended };
   }
   return best;
@@ -93,12 +96,13 @@ async function runSeed(seed) {
   }
   const results = {};
   for (const [name, { setting, extended }] of Object.entries(variants)) {
-    const rows = [];
-    for (const length of lengths) {
-      if (length > comparedTo && name !== 'plain' && name !== 'longmamba') continue;
-      const samples = length > comparedTo ? 16 : 64;
-      rows.push({ length, ...(await scores(extended, seed, 'test', length, samples)) });
-    }
+    const tested = name === 'plain' || name === 'longmamba' ? lengths : lengths.filter((one) => one <= comparedTo);
+    const rows = await opened(extended, async (score) => {
+      const all = [];
+      for (const length of tested)
+        all.push({ length, ...(await score(seed, 'test', length, length > comparedTo ? 16 : 64)) });
+      return all;
+    });
     results[name] = { setting, rows };
     process.stderr.write(`seed ${seed}: ${name} ${rows.map((row) => `${row.length}:${row.accuracy}`).join(' ')}\n`);
   }

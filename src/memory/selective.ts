@@ -75,7 +75,7 @@ export function effectiveTau(decays: ArrayLike<number>): number {
  * `meanOfProducts` is the other reading of LongMamba's criterion for several states: ln (1/N) Σ_n Π_t exp(−rate_n Δ_t). It is
  * far larger (at 16 states and Σ Δ = 8, 10⁻⁴·⁷ against 10⁻³⁰), so thresholds of one do not fit the other.
  */
-export function logKept(leak: Leak, over: LeakOver | 'meanOfProducts', steps?: number): number {
+export function logKept(leak: Leak, over: LeakOver | 'meanOfProducts' = 'mean', steps?: number): number {
   if (over !== 'meanOfProducts') return sumOf(logDecays(leak, over, steps));
   const { rates, deltas } = leak;
   const total =

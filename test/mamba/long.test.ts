@@ -242,7 +242,8 @@ test('dropping hides all tokens from a layer and those after it, but the ones wi
   const extension = tokenDropping(model.config, { trainingLength: L, layers: [0], keep: 30 });
   const plain = (await run(model, ids)).taps.delta!;
   const dropped = (await run(model.withExtension(extension), ids)).taps.delta!;
-  const norm = (t: number) => plain[0].data.subarray(t * 16, (t + 1) * 16).reduce((sum, delta) => sum + delta ** 2, 0);
+  const norm = (t: number) =>
+    Array.from(plain[0].data.subarray(t * 16, (t + 1) * 16)).reduce((sum, delta) => sum + delta ** 2, 0);
   const kept = new Set([...Array(S).keys()].sort((a, b) => norm(b) - norm(a)).slice(0, 30));
   for (let t = 0; t < S; t++) {
     for (const layer of [0, 1]) {

@@ -87,7 +87,7 @@ for (const version of [1, 2] as const) {
     assert.is(audit.units.length, 2 * heads);
     const at = audit.units[heads + 1];
     assert.equal([at.layer, at.unit], [1, 1]);
-    const deltas = taps.delta![1].data.filter((_, i) => i % heads === 1);
+    const deltas = Array.from(taps.delta![1].data).filter((_, i) => i % heads === 1);
     const mean = deltas.reduce((sum, delta) => sum + delta, 0) / deltas.length;
     const slowest = Math.min(...mambaRates(model, 1)[1]);
     allClose([at.tau], [1 / (mean * slowest)], { relative: 1e-6 });

@@ -1,0 +1,113 @@
+import { inductionHeads, type TokenSource, tokenTasks } from '../../src/data/index.js';
+import { MambaModel } from '../../src/mamba/index.js';
+import { evaluateTokens, fitTokens, runnerPredictor, tokenTraining } from '../../src/train/index.js';
+import { memoryFolder } from '../../src/train/storage.js';
+import { allClose, assert, suite, throws } from '../harness.js';
+
+const test = suite('train/tokens');
+const backend = 'wasm';
+
+/** The same token over and over, told by the first: a model of one line learns it in a few steps. */
+test('a Mamba learns an easy task, and its scores say so', async () => {
+  const { summary, model } = await fitTokens({
+    task: 'copying',
+    options: { items: 1, vocabulary: 4 },
+    model: { width: 16, layers: 1 },
+    length: 8,
+    batch: 16,
+    steps: 150,
+    learningRate: 2e-2,
+    testLengths: [4, 8, 32],
+    backend,
+    threads: 1,
+  });
+  assert.ok(summary.valid!.accuracy > 0.95, `${summary.valid!.accuracy}`);
+  assert.equal([summary.task, summary.length, summary.steps, summary.run], ['copying', 8, 150, null]);
+  assert.equal(
+    summary.test.map(({ length }) => length),
+    [4, 8, 32],
+  );
+  assert.ok(summary.test[1].accuracy > 0.95);
+  assert.is(summary.parameters, model.parameterCount);
+});
+
+test('scores do not depend on chunks or batches', async () => {
+  const model = MambaModel.create({ vocabulary: 16, width: 8 }, 1);
+  const runner = await model.open({ backend: 'reference' });
+  const source = inductionHeads({ questions: 5 });
+  const score = (chunkSteps: number, batch: number) =>
+    evaluateTokens(source, runnerPredictor(runner), { seed: 1, length: 50, samples: 6, chunkSteps, batch });
+  const whole = await score(64, 6);
+  assert.is(whole.tokens, 30);
+  for (const chunkSteps of [7, 50]) {
+    const { loss, ...rest } = await score(chunkSteps, 6);
+    allClose([loss], [whole.loss], { absolute: 1e-6 });
+    assert.equal(rest, { accuracy: whole.accuracy, sequences: whole.sequences, tokens: 30 });
+  }
+  runner.dispose();
+});
+
+test('accuracy, whole sequences and loss are what they are called', async () => {
+  const labels = [-1, 1, 2, -1, 0, 2];
+  const source: TokenSource = {
+    name: 'made up',
+    vocabulary: 3,
+    shortest: 3,
+    settings: {},
+    batch: () => ({ shape: [2, 3], ids: Int32Array.of(0, 0, 0, 0, 0, 0), labels: Int32Array.from(labels) }),
+  };
+  /** Always says 2, with odds of 8 to 1 to 1. */
+  const predict = async () => async (_start: number, steps: number) =>
+    Float32Array.from({ length: 2 * steps * 3 }, (_, i) => (i % 3 === 2 ? Math.log(8) : 0));
+  const scores = await evaluateTokens(source, predict, { seed: 0, length: 3, samples: 2, batch: 2 });
+  assert.equal([scores.tokens, scores.accuracy, scores.sequences], [4, 0.5, 0]);
+  allClose([scores.loss], [(2 * Math.log(10) + 2 * Math.log(10 / 8)) / 4], { absolute: 1e-6 });
+});
+
+test('a run is a folder, and goes on to the same numbers', async () => {
+  const options = {
+    task: 'recall',
+    model: { width: 8 },
+    length: 24,
+    batch: 2,
+    options: { pairs: 2, vocabulary: 16 },
+    steps: 6,
+    validEvery: 2,
+    validSamples: 4,
+    testLengths: [24],
+    testSamples: 2,
+    backend,
+    threads: 1,
+  } as const;
+  const whole = await fitTokens(options);
+  const out = memoryFolder('memory');
+  const controller = new AbortController();
+  let events = 0;
+  const watched = {
+    ...out,
+    async append(name: string, text: string) {
+      await out.append(name, text);
+      if (text.includes('"valid"') && ++events === 1) controller.abort();
+    },
+  };
+  await throws(() => fitTokens({ ...options, out: watched, signal: controller.signal }), /interrupted after . steps/);
+  const rest = await fitTokens({ out, resume: true });
+  for (const [name, { data }] of whole.model.parameters) {
+    assert.equal(Array.from(rest.model.parameters.get(name)!.data), Array.from(data), name);
+  }
+  assert.equal(rest.summary.valid, whole.summary.valid);
+  await throws(() => fitTokens({ out, resume: true, batch: 3 }), /`batch` to be 2 as the run began, got 3/);
+});
+
+test('every task has settings, and refuses what does not fit', async () => {
+  for (const name of Object.keys(tokenTasks)) assert.ok(name in tokenTraining, name);
+  await throws(() => fitTokens({ task: 'bytes' }), /text in `data`, got none/);
+  await throws(
+    () => fitTokens({ task: 'induction', data: new Uint8Array(9) }),
+    /no `data` for a task that makes its own/,
+  );
+  await throws(() => fitTokens({ task: 'induction', length: 3 }), /`length` to be a whole number of at least 4, got 3/);
+  await throws(() => fitTokens({ task: 'indction' as 'induction' }), /did you mean induction/);
+});
+
+test.run();
