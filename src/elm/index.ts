@@ -1,5 +1,6 @@
 export * from './config.js';
 export * from './extend.js';
+export * from './gate.js';
 export * from './neuron.js';
 export * from './official.js';
 export * from './parameters.js';

@@ -2,7 +2,7 @@
 import { inputError } from '../base/errors.js';
 import { clean, linearDomain, logDomain, type Series, significant, tickText } from './numbers.js';
 import { figure, type LegendItem, legend, Plot, panel } from './svg.js';
-import { meaning, series, size } from './theme.js';
+import { series, size, tones } from './theme.js';
 
 export interface LengthCurves {
   /** Ascending, above 0. */
@@ -50,17 +50,23 @@ export function lengthCurves({ lengths, methods, label, domain, trainingLength, 
   const all = curves.flatMap(({ points }) => points.flatMap(({ low, high }) => [low, high]));
   const items: LegendItem[] = curves.map(({ name, color }) => ({ label: name, color }));
   if (trainingLength !== undefined) {
-    items.push({ label: `training length, ${tickText(trainingLength)}`, color: meaning.best, shape: 'dash' });
+    items.push({ label: `training length, ${tickText(trainingLength)}`, color: tones.muted.light, shape: 'dash' });
   }
   const box = { x: size.left, y: 60, width: size.width - size.left - size.right, height };
   const draw = panel(box, {
-    x: { domain: logDomain([x]), label: 'Length of the sequence (tokens)', logarithmic: true, ticks: [...x] },
+    x: {
+      domain: logDomain([x]),
+      label: 'Length of the sequence (tokens)',
+      logarithmic: true,
+      ticks: [...x],
+      format: (value) => significant(value, 7).replace(/\.0+$/, ''),
+    },
     y: { domain: domain ?? linearDomain([Float64Array.from(all)], 0.05), label },
     empty: all.length === 0 && 'nothing was measured',
     marks: [
       trainingLength === undefined
         ? null
-        : Plot.ruleX([trainingLength], { stroke: meaning.best, strokeDasharray: '4,3' }),
+        : Plot.ruleX([trainingLength], { stroke: tones.muted.light, strokeDasharray: '4,3' }),
       ...curves.map(({ color, points }) =>
         Plot.areaY(points, { x: 'x', y1: 'low', y2: 'high', fill: color, fillOpacity: 0.15 }),
       ),
