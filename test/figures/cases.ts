@@ -3,6 +3,8 @@
 import { eventsFromDense } from '../../src/base/events.js';
 import {
   branchWeights,
+  lengthCurves,
+  memoryEffect,
   memoryTimescales,
   metricTable,
   morphologyDrawing,
@@ -35,6 +37,8 @@ const window = {
   spikeProbability: time.map((t) => 1 / (1 + Math.exp(12 - 0.2 * (t - 1200)))),
   spikesMs: [900, 1300, 1301.5, 1599],
 };
+
+const falling = { lower: [0.8, 0.3, 0], median: [0.9, 0.5, 0.1], upper: [1, 0.7, 0.2] };
 
 /** Ordinary data. */
 export const ordinary: FigureCase[] = [
@@ -140,6 +144,32 @@ export const ordinary: FigureCase[] = [
     texts: ['Time (ms)', 'Memory unit, by timescale', 'Kept after a time', 'timescale τ', 'until 1 % is left'],
   },
   {
+    name: 'lengthCurves',
+    draw: () =>
+      lengthCurves({
+        lengths: [64, 256, 1024],
+        methods: [
+          {
+            label: 'plain',
+            runs: [
+              [1, 1, 0.4],
+              [1, 0.9, 0.2],
+            ],
+          },
+          { label: 'LongMamba', runs: [[1, 1, null]] },
+        ],
+        label: 'Accuracy',
+        domain: [0, 1],
+        trainingLength: 256,
+      }),
+    texts: ['Accuracy', 'Length of the sequence (tokens)', 'plain', 'LongMamba', 'training length, 256', '1,024'],
+  },
+  {
+    name: 'memoryEffect',
+    draw: () => memoryEffect({ lags: [1, 10, 100], memory: falling, leak: falling, output: falling, timeUnit: 'ms' }),
+    texts: ['Left in the unit', 'by its leak', 'in effect', 'In the output (its deviations)', 'Later (ms)'],
+  },
+  {
     name: 'branchWeights',
     draw: () =>
       branchWeights({
@@ -243,6 +273,18 @@ export const degenerate: [string, () => string][] = [
   ['rocCurve: nothing', () => rocCurve({ falsePositiveRate: none, truePositiveRate: none, auc: Number.NaN })],
   ['rocCurve: perfect', () => rocCurve({ falsePositiveRate: [0, 0, 1], truePositiveRate: [0, 1, 1], auc: 1 })],
   ['rocCurve: one point, no marks', () => rocCurve({ falsePositiveRate: [0], truePositiveRate: [0], marks: [] })],
+  ['lengthCurves: nothing', () => lengthCurves({ lengths: none, methods: [], label: 'm' })],
+  [
+    'lengthCurves: gaps and one length',
+    () => lengthCurves({ lengths: [8], methods: [{ label: 'a', runs: [[null], [0.5]] }], label: 'm' }),
+  ],
+  [
+    'memoryEffect: nothing',
+    () => {
+      const empty = { lower: none, median: none, upper: none };
+      return memoryEffect({ lags: none, memory: empty, leak: empty, output: empty, timeUnit: 'tokens' });
+    },
+  ],
   ['memoryTimescales: none', () => memoryTimescales({ tauMs: none })],
   ['memoryTimescales: one', () => memoryTimescales({ tauMs: [20] })],
   [

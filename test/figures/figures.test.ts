@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { eventsFromDense } from '../../src/base/events.js';
 import {
   branchWeights,
+  lengthCurves,
   memoryTimescales,
   metricTable,
   rasterOf,
@@ -151,6 +152,8 @@ test('what has nothing to show says so', () => {
     ['voltagePrediction: empty window', 'no samples'],
     ['rocCurve: nothing', 'no curve'],
     ['memoryTimescales: none', 'no memory units'],
+    ['lengthCurves: nothing', 'nothing was measured'],
+    ['memoryEffect: nothing', 'nothing was nudged'],
     ['branchWeights: all zero', 'no weight above 0'],
     ['spikeRaster: none', 'no spikes'],
   ]) {
@@ -196,6 +199,10 @@ test('input that makes no sense is refused by name', async () => {
     [() => rocCurve({ falsePositiveRate: [-1], truePositiveRate: [0] }), /`falsePositiveRate` within 0 to 1, got -1/],
     [() => rocCurve({ falsePositiveRate: [], truePositiveRate: [], auc: 2 }), /`auc` within 0 to 1, got 2/],
     [() => memoryTimescales({ tauMs: [1], keptFraction: 0 }), /`keptFraction`/],
+    [
+      () => lengthCurves({ lengths: [1, 2], methods: [{ label: 'a', runs: [[1]] }], label: 'm' }),
+      /2 values in each run of a, got 1/,
+    ],
     [
       () => branchWeights({ weights: [1, 2, 3], branches: 2 }),
       /`weights` to be \[2, synapsesPerBranch\], got 3 values/,
