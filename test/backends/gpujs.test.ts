@@ -21,7 +21,7 @@ const test = suite('backends/gpujs');
 
 const limits = { outputs: 1e-4, gradients: 1e-3 };
 const mamba = 'GPU.js kernels are written for the ELM; Mamba runs on wasm';
-const skips = { causalConv: mamba, embedding: mamba, rmsNorm: mamba, selectiveScan: mamba };
+const skips = { causalConv: mamba, embedding: mamba, keepAbove: mamba, rmsNorm: mamba, selectiveScan: mamba };
 
 /** The backend as a minifier leaves it. */
 async function minified(): Promise<Backend> {
