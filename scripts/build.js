@@ -1,7 +1,7 @@
 // Builds dist/: JavaScript for Node and for browsers by esbuild, one entry per floor of the house (the package's
 // sub-path exports), and declarations by tsc. `--no-types` leaves the declarations out (the tests do).
 import { execFileSync } from 'node:child_process';
-import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { build as esbuild } from 'esbuild';
@@ -42,12 +42,26 @@ const common = {
   target: 'es2022',
   splitting: true,
   sourcemap: true,
+  metafile: true,
   logLevel: 'warning',
 };
 
+/** The licences of the packages that went into the bundles, one after another. */
+function licencesOf(results) {
+  const folders = results.flatMap(({ metafile }) =>
+    Object.keys(metafile.inputs).map((path) => /^node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path)?.[0]),
+  );
+  return [...new Set(folders.filter(Boolean))].sort().map((folder) => {
+    const name = readdirSync(join(root, folder)).find((file) => /^licen[cs]e/i.test(file));
+    const { license } = JSON.parse(readFileSync(join(root, folder, 'package.json'), 'utf8'));
+    const text = name ? readFileSync(join(root, folder, name), 'utf8').trim() : `Licence: ${license}`;
+    return `${folder.slice('node_modules/'.length)}\n\n${text}\n`;
+  });
+}
+
 export async function build({ types = true } = {}) {
   for (const folder of ['node', 'browser']) rmSync(join(root, 'dist', folder), { recursive: true, force: true });
-  await Promise.all([
+  const results = await Promise.all([
     esbuild({
       ...common,
       entryPoints: entryPoints(),
@@ -68,6 +82,7 @@ export async function build({ types = true } = {}) {
       external: ['node:*', '@resvg/resvg-js', 'webgpu', 'gl'],
     }),
   ]);
+  writeFileSync(join(root, 'dist', 'LICENSES.txt'), licencesOf(results).join(`\n${'-'.repeat(80)}\n\n`));
   if (types) {
     rmSync(join(root, 'dist', 'types'), { recursive: true, force: true });
     const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc');

@@ -6,7 +6,7 @@ import { reference } from './reference/index.js';
 import { wasm } from './wasm/index.js';
 import { webgpu } from './webgpu/index.js';
 
-export { gpujs, gpujsAvailability } from './gpujs/index.js';
+export { gpujs } from './gpujs/index.js';
 export { reference } from './reference/index.js';
 export { wasm } from './wasm/index.js';
 export { webgpu } from './webgpu/index.js';

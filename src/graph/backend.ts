@@ -54,6 +54,8 @@ export interface Backend {
   readonly description: string;
   /** Whether it can run here, and if not, why. Never throws. */
   probe(): Promise<Availability>;
+  /** The same for each of its modes, where it has several. */
+  modes?(): Promise<Readonly<Record<string, Availability>>>;
   /** Opens a session. Throws `unavailable` with the reason where it cannot run. */
   open(options?: SessionOptions): Promise<Session>;
 }

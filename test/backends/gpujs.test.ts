@@ -7,12 +7,13 @@ import { pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
 import { Machine, type Recipe, type Values } from '../../src/backends/gpujs/machine.js';
 import { verifyMachine } from '../../src/backends/gpujs/modes.js';
-import { gpujs, gpujsAvailability, openSession } from '../../src/backends/index.js';
+import { gpujs, openSession } from '../../src/backends/index.js';
 import { eventsFromDense } from '../../src/base/events.js';
 import { Stream } from '../../src/base/random.js';
 import { ElmNeuron } from '../../src/elm/index.js';
 import { apply, type Backend, gradient, input, type Session, type Tensor } from '../../src/graph/index.js';
-import { meanSquaredError } from '../../src/ops/index.js';
+import { linear, meanSquaredError } from '../../src/ops/index.js';
+import { probe } from '../../src/runtime/probe.js';
 import { trainingProgram } from '../elm/golden.js';
 import { allClose, assert, suite, temporaryFolder, throws } from '../harness.js';
 import { conformance } from './conformance.js';
@@ -127,6 +128,24 @@ test('200 steps of training end at the loss of the reference', async () => {
   assert.ok(Math.abs(actual.end / expected.end - 1) < 0.01, `${actual.end} for ${expected.end}`);
 });
 
+test('threads do not change a result', async () => {
+  const { parallelism } = await probe();
+  const [rows, inputs, outputs] = [300, 5, 64];
+  const values = (size: number) => Float32Array.from({ length: size }, (_, i) => Math.sin(i));
+  const x = input('x', 'float', [rows, inputs]);
+  const program = { outputs: { y: apply(linear, { x, weight: input('weight', 'float', [outputs, inputs]) }).y } };
+  const found = [];
+  for (const threads of [1, parallelism]) {
+    const session = await openSession('gpujs', { mode: 'webasm', threads });
+    const plan = await session.compile(program);
+    found.push((await plan.run({ x: values(rows * inputs), weight: values(outputs * inputs) })).y);
+    assert.match(session.execution.detail ?? '', threads > 1 ? /executor fused-threaded$/ : /executor fused-sync$/);
+    assert.is(session.execution.threads, threads);
+    session.dispose();
+  }
+  assert.equal(found[1], found[0]);
+});
+
 /** A machine that answers with zeros and no error. */
 class Lying extends Machine {
   override async run<Sizes extends object, V extends Values, Name extends string>(
@@ -152,8 +171,8 @@ test('a mode that answers wrongly is refused', async () => {
 });
 
 test('modes that are not here say why; names that are none are refused', async () => {
-  const found = await gpujsAvailability();
-  assert.ok(found.cpu.available && found.webasm.available);
+  const found = await gpujs.modes?.();
+  assert.ok(found?.cpu.available && found.webasm.available);
   assert.ok(!found.webgl2.available && /for browsers/.test(found.webgl2.reason));
   await throws(() => openSession('gpujs', { mode: 'webgl2' }), /expected mode webgl2 to be available, got: .*browsers/);
   await throws(() => openSession('gpujs', { mode: 'webgl' as 'webgl2' }), /one of webgpu, webgl2.*did you mean webgl2/);

@@ -3,7 +3,7 @@
  * runs: WebGPU, WebGL 2, headless WebGL, WebAssembly, plain JavaScript. Slower than the others, and the same everywhere.
  */
 import { inputError, requireOneOf } from '../../base/errors.js';
-import type { Availability, Backend, GpujsMode, SessionOptions } from '../../graph/backend.js';
+import type { Backend, SessionOptions } from '../../graph/backend.js';
 import { probe } from '../../runtime/probe.js';
 
 export const gpujs: Backend = {
@@ -20,6 +20,11 @@ export const gpujs: Backend = {
     }
   },
 
+  async modes() {
+    const { probeModes } = await import('./modes.js');
+    return probeModes();
+  },
+
   async open({ precision = 'float32', threads, mode }: SessionOptions = {}) {
     if (precision !== 'float32') {
       throw inputError('gpujs', 'precision float32', precision, 'use the reference backend for float64');
@@ -27,17 +32,11 @@ export const gpujs: Backend = {
     const { chooseMode, gpujsModes, verifyMode } = await import('./modes.js');
     if (mode !== undefined) requireOneOf('gpujs', 'mode', mode, gpujsModes);
     const chosen = mode ?? (await chooseMode());
-    await verifyMode(chosen);
+    const probed = await verifyMode(chosen);
     const { GpujsSession } = await import('./session.js');
     // GPU.js starts a pool of workers for every pipeline, as many as there are processors: only when asked for.
     const { parallelism } = await probe();
     const many = chosen === 'webasm' && threads !== undefined && threads >= parallelism;
-    return GpujsSession.open(chosen, many ? parallelism : 1);
+    return GpujsSession.open(chosen, many ? parallelism : 1, probed);
   },
 };
-
-/** What each of GPU.js's modes is here. */
-export async function gpujsAvailability(): Promise<Record<GpujsMode, Availability>> {
-  const { probeModes } = await import('./modes.js');
-  return probeModes();
-}

@@ -95,9 +95,9 @@ export class Machine {
     this.#gpu = new library.GPU({ mode });
   }
 
-  /** Which executors have run so far, and why a slower one than the mode's own did. */
+  /** Which executors have run so far, and why a slower one than the mode's own did; empty before the first run. */
   get executor(): string {
-    return [[...this.#executors].sort().join(' and ') || 'nothing yet', ...this.#fallbacks].join('; ');
+    return [[...this.#executors].sort().join(' and '), ...this.#fallbacks].join('; ');
   }
 
   /** Runs a recipe's pipeline; gives its results as flat arrays. */

@@ -14,25 +14,30 @@ interface Variable {
 export class GpujsSession implements Session {
   readonly #machine: Machine;
   readonly #threads: number;
+  readonly #probed: string;
   readonly #release: () => void;
   readonly #variables = new Map<string, Variable>();
   #last: Promise<unknown> = Promise.resolve();
   #disposed = false;
 
-  /** @param threads 1, or how many GPU.js takes when it may (mode webasm) */
-  static async open(mode: GpujsMode, threads = 1): Promise<GpujsSession> {
+  /**
+   * @param threads 1, or how many GPU.js takes when it may (mode webasm)
+   * @param probed the executor that the mode's probe ran on
+   */
+  static async open(mode: GpujsMode, threads: number, probed: string): Promise<GpujsSession> {
     const { machine, release } = await shareMachine(mode, threads > 1);
-    return new GpujsSession(machine, release, threads);
+    return new GpujsSession(machine, release, threads, probed);
   }
 
   /** On a machine of the caller's; `release` is called when the session is disposed of. */
-  constructor(machine: Machine, release: () => void, threads = 1) {
+  constructor(machine: Machine, release: () => void, threads = 1, probed = '') {
     this.#machine = machine;
     this.#release = release;
     this.#threads = threads;
+    this.#probed = probed;
   }
 
-  /** What has run so far: GPU.js decides at the first run of a pipeline. */
+  /** What has run so far, before the first run what the probe ran on: GPU.js decides when a pipeline first runs. */
   get execution(): Execution {
     const { mode, executor } = this.#machine;
     return {
@@ -40,7 +45,7 @@ export class GpujsSession implements Session {
       precision: 'float32',
       threads: this.#threads,
       simd: mode === 'webasm' ? 'plain' : 'none',
-      detail: `mode ${mode}, executor ${executor}`,
+      detail: `mode ${mode}, executor ${executor || this.#probed}`,
     };
   }
 

@@ -7,11 +7,22 @@ import { counted } from '../text.js';
 async function look(backend: Backend) {
   const { name, description } = backend;
   const found = await backend.probe();
-  if (!found.available) return { name, description, available: false, reason: found.reason };
+  const modes = await backend.modes?.();
+  if (!found.available) return { name, description, available: false, reason: found.reason, modes };
   const session = await backend.open();
   try {
     const { threads, simd, adapter, detail } = session.execution;
-    return { name, description, available: true, threads, simd, adapter, executor: detail, detail: found.detail };
+    return {
+      name,
+      description,
+      available: true,
+      threads,
+      simd,
+      adapter,
+      executor: detail,
+      detail: found.detail,
+      modes,
+    };
   } finally {
     session.dispose();
   }
@@ -41,7 +52,10 @@ export const backendsCommand = command({
             .filter(Boolean)
             .join(', ')
         : `not here: ${one.reason}`;
-      return `${one.name.padEnd(10)} ${one.description}\n${' '.repeat(11)}${state}`;
+      const modes = Object.entries(one.modes ?? {}).map(
+        ([mode, is]) => `  ${mode.padEnd(10)} ${is.available ? is.detail : `not here: ${is.reason}`}`,
+      );
+      return [`${one.name.padEnd(10)} ${one.description}`, state, ...modes].join(`\n${' '.repeat(11)}`);
     });
     return { json: { backends: found, auto }, text: `${lines.join('\n')}\n\nauto takes ${auto}` };
   },
