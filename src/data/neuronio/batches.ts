@@ -71,6 +71,18 @@ function targetCache(labels: LabelKind): (simulation: Simulation) => Targets {
   };
 }
 
+const signs = new WeakMap<Simulation, Float32Array>();
+
+/** The value of every input spike: +1 excitatory, −1 inhibitory; computed once for a simulation and let go with it. */
+function signsOf(simulation: Simulation): Float32Array {
+  let known = signs.get(simulation);
+  if (!known) {
+    known = Float32Array.from(simulation.inputs.channels, (channel) => (channel < neuronioSegments ? 1 : -1));
+    signs.set(simulation, known);
+  }
+  return known;
+}
+
 /**
  * The input spikes of windows as events, shape [windows, steps, 1278]: +1 excitatory, −1 inhibitory. What lies beyond a
  * simulation's end is silent.
@@ -79,14 +91,16 @@ export function windowEvents(simulations: readonly Simulation[], startsMs: Array
   const samples = simulations.length;
   const offsets = new Int32Array(samples * steps + 1);
   let count = 0;
+  let row = 0;
   for (let b = 0; b < samples; b++) {
-    const { inputs, durationMs } = simulations[b];
+    const { durationMs } = simulations[b];
+    const ends = simulations[b].inputs.offsets;
     const start = startsMs[b];
-    const first = inputs.offsets[Math.min(start, durationMs)];
-    for (let step = 1; step <= steps; step++) {
-      offsets[b * steps + step] = count + inputs.offsets[Math.min(start + step, durationMs)] - first;
-    }
-    count = offsets[(b + 1) * steps];
+    const before = count - ends[Math.min(start, durationMs)];
+    const inside = Math.max(0, Math.min(steps, durationMs - start));
+    for (let step = 1; step <= inside; step++) offsets[++row] = before + ends[start + step];
+    count = before + ends[Math.min(start + steps, durationMs)];
+    for (let step = inside; step < steps; step++) offsets[++row] = count;
   }
   const channels = new Int32Array(count);
   const values = new Float32Array(count);
@@ -95,8 +109,8 @@ export function windowEvents(simulations: readonly Simulation[], startsMs: Array
     const first = inputs.offsets[Math.min(startsMs[b], durationMs)];
     const last = inputs.offsets[Math.min(startsMs[b] + steps, durationMs)];
     channels.set(inputs.channels.subarray(first, last), offsets[b * steps]);
+    values.set(signsOf(simulations[b]).subarray(first, last), offsets[b * steps]);
   }
-  for (let i = 0; i < count; i++) values[i] = channels[i] < neuronioSegments ? 1 : -1;
   return { shape: [samples, steps, neuronioChannels], offsets, channels, values };
 }
 
