@@ -4,7 +4,7 @@
  */
 import { type Shape, sizeOf } from '../../base/arrays.js';
 import { DendraError } from '../../base/errors.js';
-import { type Analysis, differentiated, type Program } from '../../graph/program.js';
+import { type Analysis, differentiated } from '../../graph/program.js';
 import type { BackwardOperation, ForwardOperation, Operation, Tensor } from '../../graph/tensor.js';
 import { checkEventsStep } from './kernels/events.js';
 import { packStep, reduceStep, unpackStep } from './kernels/layouts.js';
@@ -286,54 +286,4 @@ function inputName(tensor: Tensor): string {
     );
   }
   return tensor.origin.name;
-}
-
-/** All steps of a program, outputs and updates included. */
-export function lower<Name extends string>(
-  program: Program<Name>,
-  analysis: Analysis,
-  kernels: Readonly<Record<string, Kernel>>,
-  places: VariablePlaces,
-  preferRows = false,
-): { lowering: Lowering; outputs: Map<Name, Region> } {
-  const lowering = new Lowering(analysis, places, preferRows);
-  for (const operation of analysis.operations) lowerOne(lowering, operation, kernels);
-  const outputs = new Map<Name, Region>();
-  for (const [name, tensor] of Object.entries(program.outputs) as [Name, Tensor][]) {
-    let region = lowering.plain(tensor);
-    // A variable's value may be overwritten before it is read back.
-    if (region.fixedAt !== undefined && tensor.origin.from === 'variable') {
-      const copy = lowering.region(region.words);
-      copyStep(lowering, region, copy);
-      region = copy;
-    }
-    region.keep = true;
-    outputs.set(name, region);
-  }
-  for (const { variable, value } of analysis.copies) {
-    const from = lowering.plain(value);
-    const to = lowering.plain(variable);
-    if (from !== to) copyStep(lowering, from, to);
-  }
-  return { lowering, outputs };
-}
-
-function lowerOne(lowering: Lowering, operation: Operation, kernels: Readonly<Record<string, Kernel>>): void {
-  const { primitive } = operation.direction === 'forward' ? operation : operation.forward;
-  const kernel = kernels[primitive.name];
-  const known = kernel && (operation.direction === 'forward' || kernel.backward);
-  if (!known) {
-    throw new DendraError(
-      'unavailable',
-      `Session.compile: expected a primitive that the wasm backend has, got ${primitive.name} (${operation.direction}); use the reference backend`,
-    );
-  }
-  if (operation.direction === 'forward') kernel.forward(lowering, operation);
-  else kernel.backward!(lowering, operation);
-}
-
-function copyStep(lowering: Lowering, from: Region, to: Region): void {
-  lowering.step(`copy ${from.words}`, undefined, [from], [to], ({ f, pointer }) => {
-    f.copy(pointer(to), pointer(from), from.words * 4);
-  });
 }

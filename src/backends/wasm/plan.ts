@@ -9,7 +9,8 @@ import type { PoolProgram, WorkerPool } from '../../runtime/workers.js';
 import { emitModule } from './emission.js';
 import type { Heap } from './heap.js';
 import { kernels } from './kernels/index.js';
-import { type Lowering, lower, type VariablePlaces } from './lowering.js';
+import { lower } from './lower.js';
+import type { Lowering, VariablePlaces } from './lowering.js';
 import { type Placement, placeRegions, type Region, schedulePhases } from './steps.js';
 
 /** What a plan needs of its session. */
