@@ -16,8 +16,10 @@ export function tileRows(columns: number): number {
 export interface Tile {
   readonly rows: number;
   readonly columns: number;
-  /** how many products each sum has in one pass */
-  readonly depth: number | I32;
+  /** how many products each sum has in one pass; or `loop` */
+  readonly depth?: number | I32;
+  /** Runs the body for every product of a pass, and moves the pointers itself. */
+  readonly loop?: (body: () => void) => void;
   /** passes over the depth, with other pointers; default 1 */
   readonly passes?: number;
   /** The start of a sum; zero is `f32x4.all(0)`. */
@@ -26,8 +28,8 @@ export interface Tile {
   row(r: number): V128;
   /** The right factor of column c. */
   column(c: number): V128;
-  /** Moves the pointers on by one product. */
-  advance(): void;
+  /** Moves the pointers on by one product of `depth`. */
+  advance?(): void;
   /** Sets the pointers for a pass; called at the start of each when there are several. */
   startPass?(pass: number): void;
   result(row: number, column: number, sum: Local<'v128'>): void;
@@ -35,14 +37,21 @@ export interface Tile {
 
 /** sum[r, c] = initial(r, c) + Σ_k row(r) · column(c), then result(r, c, sum). */
 export function emitTile(f: FunctionBuilder, tile: Tile): void {
-  const { rows, columns, depth, passes = 1 } = tile;
+  const { rows, columns, depth = 0, passes = 1 } = tile;
+  const loop =
+    tile.loop ??
+    ((body: () => void) =>
+      f.forRange(0, depth, 1, () => {
+        body();
+        tile.advance?.();
+      }));
   f.scope(() => {
     const sums = Array.from({ length: rows }, (_, r) =>
       Array.from({ length: columns }, (_, c) => f.let(tile.initial(r, c))),
     );
     for (let pass = 0; pass < passes; pass++) {
       tile.startPass?.(pass);
-      f.forRange(0, depth, 1, () => {
+      loop(() => {
         // The columns are few and kept; each row's factor is used by all of them and gone.
         const right = Array.from({ length: columns }, (_, c) => f.let(tile.column(c)));
         for (let r = 0; r < rows; r++) {
@@ -51,7 +60,6 @@ export function emitTile(f: FunctionBuilder, tile: Tile): void {
             for (let c = 0; c < columns; c++) f.set(sums[r][c], f.madd(left, right[c], sums[r][c]));
           });
         }
-        tile.advance();
       });
     }
     for (let r = 0; r < rows; r++) for (let c = 0; c < columns; c++) tile.result(r, c, sums[r][c]);

@@ -5,7 +5,7 @@ import { memoryDecay } from './decay.js';
 import { synapticDrive } from './drive.js';
 import { dropout } from './dropout.js';
 import { activation, add, interpolate, keepAbove, multiply, scale, sum } from './elementwise.js';
-import { elmScan } from './elm-scan.js';
+import { elmScan } from './elm-scan/index.js';
 import { embedding } from './embedding.js';
 import { linear } from './linear.js';
 import { bceWithLogits, meanSquaredError, softmaxCrossEntropy } from './losses.js';
