@@ -1,8 +1,9 @@
 """A training step of the Branch-ELM in JAX, written from the equations: what dendra is timed against.
 
 Every advantage: jit of the whole step, the drive of the branches and the input half of the first layer for all time steps
-at once, the leaky trace as a product with a constant lower-triangular matrix or a scan (the faster), lax.scan with the
-best unrolling. XLA's CPU runtime flushes denormals itself.
+at once, the leaky trace as a product with a constant lower-triangular matrix or a scan, before the first layer or behind it,
+spikes as a dense array or as lists from which rows are gathered, lax.scan with the best unrolling: whatever is fastest here.
+XLA's CPU runtime flushes denormals itself.
 
 Reads lines `<count>` from standard input, runs so many steps, answers with a JSON list of milliseconds.
 """
@@ -78,11 +79,21 @@ def trace_by_product(u):
     return jnp.einsum("ts,sbk->tbk", decays, u)
 
 
-def loss(p, x, spike, soma, trace, unroll):
+def read(rows, x):
+    """The sum of the rows of the inputs that spike: x is [T, B, INPUTS], or (channels, values) of [T, B, most] each."""
+    if isinstance(x, tuple):
+        return jnp.einsum("tbkj,tbk->tbj", rows[x[0]], x[1])
+    return x @ rows
+
+
+def loss(p, x, spike, soma, trace, unroll, projection_first):
     weight = jnp.maximum(p["w_s"], 0) * mask
     table = jnp.zeros(INPUTS * BRANCHES, jnp.float32).at[flat].add(weight).reshape(INPUTS, BRANCHES)
-    z = trace(x @ table)
-    drive = z @ p["w0"][:, :BRANCHES].T + p["b0"]
+    first = p["w0"][:, :BRANCHES].T
+    if projection_first:
+        drive = trace(read(table @ first, x)) + p["b0"]
+    else:
+        drive = trace(read(table, x)) @ first + p["b0"]
     recurrent = p["w0"][:, BRANCHES:].T
     out = p["w1"].T
 
@@ -99,10 +110,10 @@ def loss(p, x, spike, soma, trace, unroll):
     return 0.5 * bce + 0.5 * jnp.mean((y[..., 1] - soma) ** 2)
 
 
-def make(trace, unroll):
+def make(trace, unroll, projection_first):
     @jax.jit
     def train(p, first, second, count, x, spike, soma):
-        value, g = jax.value_and_grad(loss)(p, x, spike, soma, trace, unroll)
+        value, g = jax.value_and_grad(loss)(p, x, spike, soma, trace, unroll, projection_first)
         count = count + 1
         first = jax.tree.map(lambda m, d: 0.9 * m + 0.1 * d, first, g)
         second = jax.tree.map(lambda v, d: 0.999 * v + 0.001 * d * d, second, g)
@@ -114,14 +125,27 @@ def make(trace, unroll):
     return train
 
 
-batches = [
-    (
-        jnp.asarray(rng.random((T, B, INPUTS)) < 14.1 / INPUTS, jnp.float32),
+def as_lists(x):
+    """The spikes of every step as channels and values, filled up to the most that a step has."""
+    counts = x.sum(-1).astype(int)
+    channels = np.zeros((T, B, counts.max()), np.int32)
+    values = np.zeros(channels.shape, np.float32)
+    t, b, channel = np.nonzero(x)
+    place = np.arange(len(t)) - np.repeat(np.cumsum(counts.ravel()) - counts.ravel(), counts.ravel())
+    channels[t, b, place] = channel
+    values[t, b, place] = 1
+    return jnp.asarray(channels), jnp.asarray(values)
+
+
+forms = {"dense": [], "lists": []}
+for _ in range(4):
+    x = (rng.random((T, B, INPUTS)) < 14.1 / INPUTS).astype(np.float32)
+    targets = (
         jnp.asarray(rng.random((T, B)) < 0.001, jnp.float32),
         jnp.asarray(rng.standard_normal((T, B)), jnp.float32),
     )
-    for _ in range(4)
-]
+    forms["dense"].append((jnp.asarray(x), *targets))
+    forms["lists"].append((as_lists(x), *targets))
 
 
 def start():
@@ -129,7 +153,7 @@ def start():
     return parameters, zeros, zeros, jnp.float32(0)
 
 
-def run(train, state, count):
+def run(train, batches, state, count):
     times = []
     for k in range(count):
         begin = time.perf_counter()
@@ -139,14 +163,30 @@ def run(train, state, count):
     return times, state
 
 
-candidates = {(t.__name__, u): make(t, u) for t in (trace_by_scan, trace_by_product) for u in (1, 4, 10)}
-scores = {}
-for key, train in candidates.items():
-    _, state = run(train, start(), 2)
-    scores[key] = min(run(train, state, 4)[0])
-best = min(scores, key=scores.get)
-train, state = candidates[best], start()
-print(json.dumps({"ready": f"jax {jax.__version__}, {best[0]}, unroll {best[1]}"}), flush=True)
+def describe(form, trace, order, unroll):
+    return f"spikes {form}, {trace.__name__}, {order}, unroll {unroll}"
+
+
+def timed(form, trace, order, unroll):
+    train = make(trace, unroll, order == "projection first")
+    _, state = run(train, forms[form], start(), 2)
+    return min(run(train, forms[form], state, 4)[0]), (form, trace, order, unroll)
+
+
+# The unrolling of the recurrence hardly depends on the rest, so it is chosen first.
+_, (*_, unroll) = min((timed("lists", trace_by_scan, "trace first", u) for u in (1, 4, 10)), key=lambda one: one[0])
+_, best = min(
+    (
+        timed(form, trace, order, unroll)
+        for form in ("dense", "lists")
+        for trace in (trace_by_scan, trace_by_product)
+        for order in ("trace first", "projection first")
+    ),
+    key=lambda one: one[0],
+)
+form, trace, order, unroll = best
+train, state = make(trace, unroll, order == "projection first"), start()
+print(json.dumps({"ready": f"jax {jax.__version__}, {describe(*best)}"}), flush=True)
 for line in sys.stdin:
-    times, state = run(train, state, int(line))
+    times, state = run(train, forms[form], state, int(line))
     print(json.dumps(times), flush=True)
