@@ -9,6 +9,7 @@ export * from './keep-above.js';
 export * from './leaky-trace.js';
 export * from './linear.js';
 export * from './losses.js';
+export * from './lstm-scan.js';
 export * from './memory-decay.js';
 export * from './optimisers.js';
 export * from './primitive.js';
@@ -28,6 +29,7 @@ import { keepAbove } from './keep-above.js';
 import { leakyTrace } from './leaky-trace.js';
 import { linear } from './linear.js';
 import { bceWithLogits, meanSquaredError, softmaxCrossEntropy } from './losses.js';
+import { lstmScan } from './lstm-scan.js';
 import { memoryDecay } from './memory-decay.js';
 import { adam, adamax, clipByGlobalNorm } from './optimisers.js';
 import type { AnyPrimitive } from './primitive.js';
@@ -53,6 +55,7 @@ export const primitives: Readonly<Record<string, AnyPrimitive>> = Object.fromEnt
     keepAbove,
     leakyTrace,
     linear,
+    lstmScan,
     meanSquaredError,
     memoryDecay,
     multiply,

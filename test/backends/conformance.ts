@@ -38,6 +38,7 @@ function enlarged(opCase: OpCase, factor: number): OpCase | undefined {
     embedding: ['ids'],
     leakyTrace: ['x', 'initial'],
     linear: ['x'],
+    lstmScan: ['drive', 'mask', 'initialHidden', 'initialCell'],
     meanSquaredError: ['prediction', 'target'],
     rmsNorm: ['x'],
     selectiveScan: ['x', 'delta', 'B', 'C', 'initial'],

@@ -118,6 +118,27 @@ function selectiveScanCase(name: string, sizes: ScanCase): OpCase {
   };
 }
 
+/** `given`: the optional inputs that the case has. */
+function lstmScanCase(
+  name: string,
+  [samples, steps, units]: [number, number, number],
+  given: readonly ('mask' | 'initialHidden' | 'initialCell')[],
+): OpCase {
+  const kept = (stream: Stream) => (stream.uniform() < 0.3 ? 0 : 1 / 0.7);
+  return {
+    primitive: ops.lstmScan,
+    name,
+    attributes: {},
+    inputs: {
+      drive: { shape: [samples, steps, 4 * units] },
+      recurrent: { shape: [4 * units, units], draw: (stream) => 0.4 * stream.normal() },
+      ...Object.fromEntries(
+        given.map((input) => [input, { shape: [samples, units], ...(input === 'mask' && { draw: kept }) }]),
+      ),
+    },
+  };
+}
+
 const optimiserInputs = {
   parameters: [{ shape: [3, 5] }, { shape: [7] }],
   gradients: [{ shape: [3, 5] }, { shape: [7] }],
@@ -307,6 +328,10 @@ export const cases: readonly OpCase[] = [
       weight: { shape: [6, 5] },
     },
   },
+  lstmScanCase('from rest', [3, 7, 5], []),
+  lstmScanCase('from a state', [5, 6, 3], ['initialHidden', 'initialCell']),
+  lstmScanCase('recurrent dropout', [6, 9, 7], ['mask', 'initialHidden']),
+  lstmScanCase('wide', [8, 5, 19], ['mask', 'initialCell']),
   {
     primitive: ops.bceWithLogits,
     name: 'probabilities',

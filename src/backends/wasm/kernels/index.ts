@@ -9,6 +9,7 @@ import { elmScan } from './elm-scan/index.js';
 import { embedding } from './embedding.js';
 import { linear } from './linear.js';
 import { bceWithLogits, meanSquaredError, softmaxCrossEntropy } from './losses.js';
+import { lstmScan } from './lstm-scan.js';
 import { adam, adamax, clipByGlobalNorm } from './optimisers.js';
 import { rmsNorm } from './rms-norm.js';
 import { selectiveScan } from './selective-scan.js';
@@ -30,6 +31,7 @@ export const kernels: Readonly<Record<string, Kernel>> = {
   keepAbove,
   leakyTrace,
   linear,
+  lstmScan,
   meanSquaredError,
   memoryDecay,
   multiply,
