@@ -9,6 +9,7 @@ export * from './data/index.js';
 export * from './elm/index.js';
 export * from './graph/index.js';
 export * from './io/index.js';
+export * from './lstm/index.js';
 export * from './memory/index.js';
 export * from './ops/index.js';
 export * from './runtime/index.js';

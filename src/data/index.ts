@@ -1,3 +1,4 @@
+export * from './bounded-cache.js';
 export * from './neuronio/index.js';
 export * from './prefetch.js';
 export * from './shd/index.js';

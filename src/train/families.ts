@@ -2,8 +2,11 @@
  * @file The model families that can be saved and loaded: what each writes as configuration and weights, and how it is
  * made from them again. To add one, give it a line in `families`.
  */
+import { sameShape, shapeText } from '../base/arrays.js';
+import { inputError } from '../base/errors.js';
 import { ElmNeuron, type ElmOptions, elmConfig, fromOfficial, fromStateDict, toStateDict } from '../elm/index.js';
 import type { FileArray } from '../io/index.js';
+import { Lstm, type LstmConfig, lstmShapes } from '../lstm/index.js';
 import {
   isMambaConfig,
   MambaModel,
@@ -106,5 +109,30 @@ const mamba: ModelFamily<MambaModel> = {
   },
 };
 
+const lstm: ModelFamily<Lstm> = {
+  name: 'lstm',
+  title: 'Long short-term memory network',
+  citation:
+    'Hochreiter and Schmidhuber, Long Short-Term Memory, Neural Computation 9 (1997); chrono initialisation: Tallec and Ollivier, Can recurrent neural networks warp time?, ICLR 2018',
+  holds: (model): model is Lstm => model instanceof Lstm,
+  configOf: ({ config }) => ({ ...config }),
+  parametersOf: (model) => model.parameterCount,
+  weightsOf: ({ parameters }) =>
+    new Map([...parameters].map(([name, { shape, data }]) => [name, { shape, data, dtype: 'float32' }])),
+  restore(where, options, weights) {
+    const { config } = Lstm.create(options as LstmConfig);
+    const parameters = new Map(
+      [...lstmShapes(config)].map(([name, shape]) => {
+        const tensor = weights.get(name);
+        if (!tensor || !sameShape(tensor.shape, shape)) {
+          throw inputError(where, `a tensor \`${name}\` of shape ${shapeText(shape)}`, tensor?.shape ?? 'none');
+        }
+        return [name, { shape, data: Float32Array.from(tensor.data as ArrayLike<number>) }];
+      }),
+    );
+    return new Lstm({ config, parameters });
+  },
+};
+
 // biome-ignore lint/suspicious/noExplicitAny: a table of families whose models differ
-export const families: readonly ModelFamily<any>[] = [elm, mamba];
+export const families: readonly ModelFamily<any>[] = [elm, lstm, mamba];

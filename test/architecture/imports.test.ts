@@ -14,6 +14,7 @@ const floors = [
   'graph',
   'backends',
   'elm',
+  'lstm',
   'mamba',
   'biophysics',
   'cochlea',
@@ -22,7 +23,7 @@ const floors = [
   'figures',
   'cli',
 ];
-const wings = ['elm', 'mamba', 'biophysics', 'cochlea'];
+const wings = ['elm', 'lstm', 'mamba', 'biophysics', 'cochlea'];
 const root = join(process.cwd(), 'src');
 
 const files = readdirSync(root, { recursive: true, withFileTypes: true })

@@ -3,6 +3,7 @@
  * budget, the longest unused leaving first. `open.ts` makes one from files.
  */
 import { DendraError, inputError } from '../../base/errors.js';
+import { boundedCache } from '../bounded-cache.js';
 import { type LabelKind, type Simulation, simulationBytes } from './simulation.js';
 
 export type NeuronIOKind = 'npz' | 'pickle' | 'shard' | 'memory';
@@ -43,28 +44,19 @@ export interface NeuronIOOptions {
 export function neuronioDataset(entries: readonly SimulationEntry[], options: NeuronIOOptions = {}): NeuronIODataset {
   const { cacheBytes = 2 ** 29 } = options;
   if (entries.length === 0) throw inputError('neuronioDataset', 'at least one simulation', 'none');
-  // A Map keeps the order of insertion: the first key is the longest unused.
-  const cache = new Map<number, Simulation>();
-  const loading = new Map<number, Promise<Simulation>>();
-  let used = 0;
-  async function fetch(i: number): Promise<Simulation> {
-    const { info, load } = entries[i];
-    const simulation = await load();
-    if (simulation.durationMs !== info.durationMs) {
+  const kept = boundedCache({
+    async load(i) {
+      const { info, load } = entries[i];
+      const simulation = await load();
+      if (simulation.durationMs === info.durationMs) return simulation;
       throw new DendraError(
         'input',
         `openNeuronIO: ${info.file}: expected ${info.durationMs} ms, got ${simulation.durationMs}; it changed since it was opened`,
       );
-    }
-    cache.set(i, simulation);
-    used += simulationBytes(simulation);
-    for (const [oldest, old] of cache) {
-      if (used <= cacheBytes || oldest === i) break;
-      cache.delete(oldest);
-      used -= simulationBytes(old);
-    }
-    return simulation;
-  }
+    },
+    bytesOf: simulationBytes,
+    budgetBytes: cacheBytes,
+  });
   return {
     count: entries.length,
     info: entries.map((entry) => entry.info),
@@ -74,18 +66,7 @@ export function neuronioDataset(entries: readonly SimulationEntry[], options: Ne
       if (!Number.isInteger(i) || i < 0 || i >= entries.length) {
         throw inputError('NeuronIODataset.load', `a simulation from 0 to ${entries.length - 1}`, i);
       }
-      const kept = cache.get(i);
-      if (kept) {
-        cache.delete(i);
-        cache.set(i, kept);
-        return kept;
-      }
-      let pending = loading.get(i);
-      if (!pending) {
-        pending = fetch(i).finally(() => loading.delete(i));
-        loading.set(i, pending);
-      }
-      return pending;
+      return kept(i);
     },
   };
 }

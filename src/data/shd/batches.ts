@@ -5,7 +5,8 @@
 import { inputError, requireInteger, requireNumber } from '../../base/errors.js';
 import type { Events } from '../../base/events.js';
 import { Stream } from '../../base/random.js';
-import { binCount, binnedEvents } from './binning.js';
+import { boundedCache } from '../bounded-cache.js';
+import { binCount, eventsOfCounts, spikeCounts } from './binning.js';
 import { digitsOfClasses, type SpokenDigits } from './dataset.js';
 
 export interface DigitBatch {
@@ -27,10 +28,14 @@ export interface DigitBatchOptions {
   durationMs?: number;
   /** Which recordings to draw from, such as a part or one side of a split; default all. */
   from?: Int32Array;
-  /** The chance of each count to be set to 0, nothing rescaled; default 0 (published training: 0.5). */
+  /** The chance of each count to be set to 0; default 0 (published training: 0.5). */
   inputDropout?: number;
+  /** Whether dropout multiplies what is left by 1/(1 − inputDropout); default false, as in the official loader. */
+  rescaleDropout?: boolean;
   /** Part of the key of every draw, so that training and validation draw differently; default `'train'`. */
   purpose?: string;
+  /** Memory in bytes for counts that were made, which are made again where they do not fit; default 256 MiB. */
+  cacheBytes?: number;
 }
 
 export interface DigitBatches {
@@ -44,16 +49,23 @@ export interface DigitBatches {
 
 function settle(where: string, data: SpokenDigits, options: DigitBatchOptions) {
   const { seed, batch = 8, binMs = 2, durationMs = 1000, inputDropout = 0, purpose = 'train' } = options;
+  const { rescaleDropout = false, cacheBytes = 2 ** 28 } = options;
   const from = options.from ?? Int32Array.from({ length: data.count }, (_, i) => i);
   requireInteger(where, 'batch', batch, { minimum: 1 });
-  requireNumber(where, 'inputDropout', inputDropout, { minimum: 0, maximum: 1 });
+  requireNumber(where, 'inputDropout', inputDropout, { minimum: 0, maximum: rescaleDropout ? 0.999 : 1 });
   if (from.length === 0) throw inputError(where, 'at least one recording', 'none');
   for (const i of from) requireInteger(where, 'from', i, { minimum: 0, maximum: data.count - 1 });
+  const { channels } = data;
+  const countsOf = boundedCache({
+    load: async (i) => spikeCounts(await data.load(i), channels, binMs, durationMs),
+    bytesOf: ({ cells }) => cells.length * 8,
+    budgetBytes: cacheBytes,
+  });
   const make = async (step: number, rows: number[][], labels: Int32Array): Promise<DigitBatch> => {
-    const trains = await Promise.all(rows.map((row) => Promise.all(row.map((i) => data.load(i)))));
+    const counts = await Promise.all(rows.map((row) => Promise.all(row.map(countsOf))));
     const stream = inputDropout > 0 ? new Stream(seed, `${where}.dropout.${purpose}`, step) : undefined;
-    const { channels } = data;
-    const inputs = binnedEvents(trains, { channels, binMs, durationMs, dropout: inputDropout, stream });
+    const dropout = { dropout: inputDropout, rescale: rescaleDropout, stream };
+    const inputs = eventsOfCounts(counts, { channels, binMs, durationMs, ...dropout });
     return { inputs, labels, recordings: Int32Array.from(rows.flat()) };
   };
   return { seed, batch, purpose, from, bins: binCount(binMs, durationMs), make };

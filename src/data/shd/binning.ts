@@ -30,13 +30,23 @@ function binOf(timeS: number, stepS: number): number {
   return timeS >= (bin + 1) * stepS ? bin + 1 : bin;
 }
 
-/** The counts of one train: cells sorted by bin, then channel, each once. */
-interface Cells {
+/** The counts of one train: its non-empty cells, sorted by bin, then channel, each once. */
+export interface SpikeCounts {
+  /** bin · channels + channel */
   readonly cells: Int32Array;
   readonly counts: Float32Array;
 }
 
-function countCells({ timesS, units }: SpikeTrain, channels: number, binMs: number, bins: number): Cells {
+/** Counts the spikes of a train in every bin and channel. */
+export function spikeCounts(
+  { timesS, units }: SpikeTrain,
+  channels: number,
+  binMs: number,
+  durationMs = 1000,
+): SpikeCounts {
+  const bins = binCount(binMs, durationMs);
+  if (bins * channels > 2 ** 31)
+    throw inputError('spikeCounts', 'at most 2³¹ cells', bins * channels, 'use larger bins');
   const stepS = binMs / 1000;
   const all = new Int32Array(timesS.length);
   let kept = 0;
@@ -54,7 +64,7 @@ function countCells({ timesS, units }: SpikeTrain, channels: number, binMs: numb
       counts[cells++] = 1;
     }
   }
-  return { cells: sorted.subarray(0, cells), counts: counts.subarray(0, cells) };
+  return { cells: sorted.slice(0, cells), counts: counts.slice(0, cells) };
 }
 
 export interface BinOptions {
@@ -62,8 +72,10 @@ export interface BinOptions {
   binMs: number;
   /** Time kept of every train; default 1000. */
   durationMs?: number;
-  /** The chance of each non-empty cell to be emptied (input dropout; nothing is rescaled); default 0. */
+  /** The chance of each non-empty cell to be emptied (input dropout); default 0. */
   dropout?: number;
+  /** Whether dropout multiplies the kept counts by 1/(1 − dropout); default false, as in the official loader. */
+  rescale?: boolean;
   /** Where dropout draws from: one draw per non-empty cell, in order. Required with dropout. */
   stream?: Stream;
 }
@@ -73,13 +85,22 @@ export interface BinOptions {
  * [B, K · T, channels] for K trains per row and T = `binCount(binMs, durationMs)`.
  */
 export function binnedEvents(rows: readonly (readonly SpikeTrain[])[], options: BinOptions): Events {
-  const { channels, binMs, durationMs = 1000, dropout = 0, stream } = options;
+  const { channels, binMs, durationMs } = options;
+  const count = (train: SpikeTrain) => spikeCounts(train, channels, binMs, durationMs);
+  return eventsOfCounts(
+    rows.map((row) => row.map(count)),
+    options,
+  );
+}
+
+/** The same from counts that are known. */
+export function eventsOfCounts(rows: readonly (readonly SpikeCounts[])[], options: BinOptions): Events {
+  const { channels, binMs, durationMs = 1000, dropout = 0, rescale = false, stream } = options;
+  const factor = rescale ? 1 / (1 - dropout) : 1;
   const bins = binCount(binMs, durationMs);
   const perRow = rows[0]?.length ?? 1;
   const steps = bins * perRow;
-  if (bins * channels > 2 ** 31)
-    throw inputError('binnedEvents', 'at most 2³¹ cells', bins * channels, 'use larger bins');
-  const counted = rows.flatMap((row) => row.map((train) => countCells(train, channels, binMs, bins)));
+  const counted = rows.flat();
   const most = counted.reduce((sum, { cells }) => sum + cells.length, 0);
   const offsets = new Int32Array(rows.length * steps + 1);
   const eventChannels = new Int32Array(most);
@@ -96,7 +117,7 @@ export function binnedEvents(rows: readonly (readonly SpikeTrain[])[], options: 
       close(cellBin);
       if (dropout > 0 && stream && stream.uniform() < dropout) continue;
       eventChannels[at] = cells[i] - cellBin * channels;
-      values[at++] = counts[i];
+      values[at++] = factor * counts[i];
     }
     close(bins);
   }

@@ -3,6 +3,7 @@
  * memory; spikes are loaded when asked for and kept while they fit in a budget, the longest unused leaving first.
  */
 import { inputError } from '../../base/errors.js';
+import { boundedCache } from '../bounded-cache.js';
 import type { SpikeTrain } from './binning.js';
 
 export type Part = 'train' | 'test';
@@ -83,23 +84,15 @@ export function spokenDigits(
       throw inputError(`${info.file}: ${info.name}`, `a label from 0 to ${classes.length - 1}`, info.label);
     }
   }
-  // A Map keeps the order of insertion: the first key is the longest unused.
-  const cache = new Map<number, SpikeTrain>();
-  const loading = new Map<number, Promise<SpikeTrain>>();
-  let used = 0;
-  const bytesOf = (train: SpikeTrain) => train.timesS.length * 8;
-  const fetch = async (i: number): Promise<SpikeTrain> => {
-    const train = await entries[i].load();
-    checkTrain(`${entries[i].info.file}: ${entries[i].info.name}`, train, channels);
-    cache.set(i, train);
-    used += bytesOf(train);
-    for (const [oldest, old] of cache) {
-      if (used <= cacheBytes || oldest === i) break;
-      cache.delete(oldest);
-      used -= bytesOf(old);
-    }
-    return train;
-  };
+  const kept = boundedCache({
+    async load(i) {
+      const train = await entries[i].load();
+      checkTrain(`${entries[i].info.file}: ${entries[i].info.name}`, train, channels);
+      return train;
+    },
+    bytesOf: (train) => train.timesS.length * 8,
+    budgetBytes: cacheBytes,
+  });
   return {
     count: entries.length,
     channels,
@@ -110,18 +103,7 @@ export function spokenDigits(
       if (!Number.isInteger(i) || i < 0 || i >= entries.length) {
         throw inputError('SpokenDigits.load', `a recording from 0 to ${entries.length - 1}`, i);
       }
-      const kept = cache.get(i);
-      if (kept) {
-        cache.delete(i);
-        cache.set(i, kept);
-        return kept;
-      }
-      let pending = loading.get(i);
-      if (!pending) {
-        pending = fetch(i).finally(() => loading.delete(i));
-        loading.set(i, pending);
-      }
-      return pending;
+      return kept(i);
     },
   };
 }
