@@ -1,6 +1,8 @@
 export * from './averaging.js';
 export * from './bench-elm.js';
 export * from './checkpoint.js';
+export * from './classifier.js';
+export * from './evaluation/digits.js';
 export * from './evaluation/neuronio.js';
 export * from './evaluation/tokens.js';
 export * from './evaluation/windows.js';
@@ -25,6 +27,15 @@ export * from './record.js';
 export * from './schedules.js';
 export * from './storage.js';
 export * from './task.js';
+export * from './tasks/digits.js';
+export * from './tasks/digits-fit.js';
+export {
+  createDigitModel,
+  type DigitData,
+  type DigitModelName,
+  digitModelNames,
+  type FitDigitsOptions,
+} from './tasks/digits-options.js';
 export * from './tasks/neuronio.js';
 export * from './tasks/neuronio-fit.js';
 export type { FitNeuronIOOptions, NeuronIOData } from './tasks/neuronio-options.js';

@@ -13,6 +13,7 @@ import { checkPlan, type TrainingPlan } from '../plan.js';
 import type { ProgressOutput } from '../progress.js';
 import type { ScheduleName } from '../schedules.js';
 import type { Folder } from '../storage.js';
+import { defined } from './earlier-run.js';
 import { neuronIOTraining } from './presets.js';
 
 /** Files and folders by path, open sources, or a dataset. */
@@ -73,83 +74,3 @@ export interface FitNeuronIOOptions extends SessionOptions {
   warn?: (message: string) => void;
 }
 
-/** Options that only say how, where and how long, and may change when a run is resumed. */
-const free = ['out', 'resume', 'allowDifferent', 'signal', 'progress', 'warn', 'checkpointEvery', 'threads'] as const;
-
-/** The options that were given. */
-export function defined<T extends object>(options: T): Partial<T> {
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Partial<T>;
-}
-
-/** The options as config.json can hold them: data only where it is named by path. */
-export function storable(options: FitNeuronIOOptions): Record<string, unknown> {
-  const isPath = (value: unknown) =>
-    typeof value === 'string' || (Array.isArray(value) && value.every((one) => typeof one === 'string'));
-  return Object.fromEntries(
-    Object.entries(options).filter(([key, value]) => {
-      if ((free as readonly string[]).includes(key)) return false;
-      return ['data', 'valid', 'startFrom'].includes(key) ? isPath(value) : true;
-    }),
-  );
-}
-
-/** Opens what was given as data, if it is not a dataset yet. */
-export async function dataset(name: 'data' | 'valid', data: NeuronIOData | undefined): Promise<NeuronIODataset> {
-  if (data === undefined) {
-    throw inputError('fitNeuronIO', `recordings in \`${name}\``, 'none', 'give files, folders or a dataset');
-  }
-  if (typeof data === 'object' && 'count' in data && 'load' in data) return data;
-  return openNeuronIO(data as Exclude<NeuronIOData, NeuronIODataset>);
-}
-
-/** What tells one dataset from another: names and durations in order, not where they lie. */
-export function identity({ count, info }: NeuronIODataset) {
-  const text = JSON.stringify(info.map(({ name, durationMs }) => [name, durationMs]));
-  return { simulations: count, fingerprint: crc32(new TextEncoder().encode(text)).toString(16).padStart(8, '0') };
-}
-
-/** Everything that decides the numbers, from the options, the preset and the data. */
-export function settle(options: FitNeuronIOOptions, data: NeuronIODataset, valid: NeuronIODataset | undefined) {
-  const where = 'fitNeuronIO';
-  const preset = requireOneOf(
-    where,
-    'preset',
-    options.preset ?? 'surrogate',
-    Object.keys(neuronIOTraining) as ElmPresetName[],
-  );
-  const defaults = neuronIOTraining[preset];
-  const steps = requireInteger(where, 'steps', options.steps ?? defaults.steps, { minimum: 1 });
-  const seed = requireInteger(where, 'seed', options.seed ?? 0, { minimum: 0 });
-  const clipNorm = requireNumber(where, 'clipNorm', options.clipNorm ?? defaults.clipNorm ?? 0, { minimum: 0 });
-  const settled = { ...defaults, ...defined(options) };
-  const plan: TrainingPlan = {
-    steps,
-    optimiser: settled.optimiser,
-    schedule: settled.schedule,
-    learningRate: settled.learningRate,
-    warmupSteps: options.warmupSteps,
-    finalRate: options.finalRate,
-    clipNorm: clipNorm || undefined,
-    averaging: settled.averaging,
-    validEvery: options.validEvery ?? Math.min(defaults.epochSteps, Math.max(1, Math.ceil(steps / 10))),
-  };
-  checkPlan(plan);
-  const inexact = [data, valid].find((one) => one?.labels === 'float16');
-  if (options.labels === 'exact' && inexact) {
-    throw inputError(where, 'exact spike times in all data', 'float16 ones', "use labels 'float16'");
-  }
-  const { batch, windowMs, lossBurnInMs, weightPenalty = 0, carryState = false } = settled;
-  const augmentation = { ...defaults.augmentation, ...options.augmentation };
-  return {
-    preset,
-    seed,
-    plan,
-    batch,
-    windowMs,
-    lossBurnInMs,
-    augmentation,
-    weightPenalty,
-    carryState,
-    labels: options.labels,
-  };
-}
