@@ -73,4 +73,3 @@ export interface FitNeuronIOOptions extends SessionOptions {
   progress?: ProgressOutput;
   warn?: (message: string) => void;
 }
-

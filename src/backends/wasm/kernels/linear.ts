@@ -1,12 +1,11 @@
-/** @file y = x Wᵀ + b, for all time steps of a group at once, dense or from events. */
-import { sizeOf } from '../../../base/arrays.js';
+/** @file y = x Wᵀ + b, for all time steps of a group at once, dense; from events: linear-events.ts. */
 import type { Tensor } from '../../../graph/tensor.js';
-import { type FunctionBuilder, f32, f32x4, type I32, i32, v128 } from '../../../runtime/wasm/index.js';
+import { type FunctionBuilder, f32x4, type I32, i32, v128 } from '../../../runtime/wasm/index.js';
 import { type Lanes, sequenceOf } from '../layout.js';
 import type { Kernel, Lowering } from '../lowering.js';
-import type { Emission, Region } from '../steps.js';
+import type { Region } from '../steps.js';
 import { writeZeros } from './elementwise.js';
-import { besideLanes, forEvents } from './events.js';
+import { linearEvents, linearEventsGradient } from './linear-events.js';
 import { linearRows, linearRowsBackward } from './linear-rows.js';
 import { blockSteps, emitLaneSums, emitOuterProduct, emitProduct, forBlocks } from './products.js';
 import { sumLanes } from './vectors.js';
@@ -76,22 +75,7 @@ export const linear: Kernel = {
     const { samples, steps } = sequenceOf((outputs.y as Tensor).shape);
     const lanes = l.lanesFor(samples);
     if (x.kind === 'events') {
-      const events = l.events(x);
-      const y = l.writeLanes(outputs.y as Tensor);
-      const reads = [events.offsets, events.heads, weight, bias];
-      l.step('linear events', lanes, reads, [y], (e) => {
-        const { f, pointer } = e;
-        const row = f.let(pointer(y));
-        startRows(e, row, steps, width, lanes, bias);
-        forEvents(e, events, besideLanes(lanes, steps, pointer(y), width), ({ row: target, channel, value }) => {
-          const column = f.let(i32.add(pointer(weight), i32.shl(channel, 2)));
-          f.forRange(0, width, 1, () => {
-            f.store(target, f32.add(f32.load(target), f32.mul(value, f32.load(column))));
-            f.add(column, depth * 4);
-            f.add(target, lanes.width * 4);
-          });
-        });
-      });
+      linearEvents(l, x, weight, bias, outputs.y as Tensor, lanes);
       return;
     }
     const source = l.lanes(x);
@@ -143,28 +127,11 @@ export const linear: Kernel = {
         });
       });
     }
-    if (dWeight && x.kind === 'events') eventWeightGradient(l, x, gradient, dWeight, steps, lanes);
+    if (dWeight && x.kind === 'events') linearEventsGradient(l, x, gradient, dWeight, lanes);
     else if (dWeight) weightGradient(l, l.lanes(x), gradient, dWeight, { outputs: width, inputs: depth, steps, lanes });
     if (dBias) biasGradient(l, gradient, dBias, { outputs: width, steps, lanes });
   },
 };
-
-/** Every row of y becomes the bias, or zero. */
-function startRows({ f, pointer }: Emission, y: I32, steps: number, width: number, lanes: Lanes, bias?: Region): void {
-  const row = f.let(y);
-  if (!bias) {
-    f.fill(row, 0, steps * width * lanes.width * 4);
-    return;
-  }
-  f.forRange(0, steps, 1, () => {
-    const b = pointer(bias);
-    f.forRange(0, width, 1, () => {
-      for (let k = 0; k < lanes.vectors; k++) f.store(row, v128.load32Splat(b), k * 16);
-      f.add(row, lanes.width * 4);
-      f.add(b, 4);
-    });
-  });
-}
 
 interface Sizes {
   readonly outputs: number;
@@ -245,24 +212,4 @@ export function emitColumnSums(
   const whole = Math.floor(outputs / 8);
   f.forRange(0, whole, 1, () => several(8));
   if (outputs % 8) several(outputs % 8);
-}
-
-/** dW[n, channel] += dy[n] · value for every event */
-function eventWeightGradient(l: Lowering, x: Tensor, dy: Region, dWeight: Tensor, steps: number, lanes: Lanes): void {
-  const [width, depth] = dWeight.shape;
-  const events = l.events(x);
-  const { part, finish } = l.writeSum(dWeight, lanes);
-  l.step('linear dW events', lanes, [events.offsets, events.heads, dy], [part], (e) => {
-    const { f, pointer } = e;
-    f.fill(pointer(part), 0, sizeOf(dWeight.shape) * 4);
-    forEvents(e, events, besideLanes(lanes, steps, pointer(dy), width), ({ row, channel, value }) => {
-      const column = f.let(i32.add(pointer(part), i32.shl(channel, 2)));
-      f.forRange(0, width, 1, () => {
-        f.store(column, f32.add(f32.load(column), f32.mul(value, f32.load(row))));
-        f.add(column, depth * 4);
-        f.add(row, lanes.width * 4);
-      });
-    });
-  });
-  finish();
 }

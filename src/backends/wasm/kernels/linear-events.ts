@@ -1,0 +1,241 @@
+/**
+ * @file y = x Wᵀ + b where x is events, and its weight gradient. An event adds a column of W to a row of y: with W transposed
+ * the column is contiguous, and with the rows of four samples side by side in a scratch (row-major) it is added by whole
+ * vectors. A step's four rows are then turned into lanes at once; backward the other way round.
+ */
+import type { Tensor } from '../../../graph/tensor.js';
+import {
+  type F32,
+  type FunctionBuilder,
+  f32,
+  f32x4,
+  type I32,
+  i32,
+  type Local,
+  v128,
+} from '../../../runtime/wasm/index.js';
+import type { Lanes } from '../layout.js';
+import type { EventRegions, Lowering } from '../lowering.js';
+import type { Emission, Region } from '../steps.js';
+import { forVectors, transpose, vectorsIn } from './vectors.js';
+
+/** Words of a row, filled up to whole vectors. */
+const padded = (width: number) => 4 * vectorsIn(width);
+
+/** to[k, n] = from[n, k]; rows of `to` are padded, and what lies beyond the matrix is never used. */
+function emitTransposed(f: FunctionBuilder, from: I32, to: I32, rows: number, columns: number, toRow: number): void {
+  const source = f.let(from);
+  const target = f.let(to);
+  f.forRange(0, rows, 1, () => {
+    const [a, b] = [f.let(source), f.let(target)];
+    f.forRange(0, columns, 1, () => {
+      f.store(b, f32.load(a));
+      f.add(a, 4);
+      f.add(b, toRow * 4);
+    });
+    f.add(source, columns * 4);
+    f.add(target, 4);
+  });
+}
+
+interface Walk {
+  readonly lanes: Lanes;
+  readonly steps: number;
+  /** an array in lanes with a row per step, and the features of a row */
+  readonly rows: Region;
+  readonly width: number;
+  /** Called before the events of a step; `row` points at its feature 0, at the first of the four samples. */
+  beforeStep(row: I32): void;
+  /** One event of the sample in `lane` of the vector. */
+  event(lane: number, channel: I32, value: F32): void;
+  afterStep?(row: I32): void;
+}
+
+/** Goes through the time steps of every four samples of a group, and through the events of each. */
+function forStepsOfFour({ f, pointer, group }: Emission, events: EventRegions, walk: Walk): void {
+  const { lanes, steps } = walk;
+  const { samples } = lanes;
+  const heads = pointer(events.heads);
+  const channels = f.let(i32.load(heads));
+  const toValue = f.let(i32.sub(i32.load(heads, 4), channels));
+  for (let vector = 0; vector < lanes.vectors; vector++) {
+    f.scope(() => {
+      const first = f.let(i32.add(i32.mul(group, lanes.width), vector * 4));
+      const walkers = [0, 1, 2, 3].map((lane) => {
+        const sample = f.let(i32.add(first, lane));
+        const offset = f.let(i32.add(pointer(events.offsets), i32.mul(sample, steps * 4)));
+        const at = f.let(channels);
+        const inside = f.let(i32.ltS(sample, samples));
+        f.if(inside, () => f.set(at, i32.add(channels, i32.shl(i32.load(offset), 2))));
+        return { inside, offset, at };
+      });
+      const row = f.let(i32.add(pointer(walk.rows), vector * 16));
+      f.forRange(0, steps, 1, () => {
+        walk.beforeStep(row);
+        walkers.forEach(({ inside, offset, at }, lane) => {
+          f.if(inside, () => {
+            const end = f.let(i32.add(channels, i32.shl(i32.load(offset, 4), 2)));
+            f.while(
+              () => i32.ltU(at, end),
+              () => {
+                walk.event(lane, f.let(i32.load(at)), f.let(f32.load(i32.add(at, toValue))));
+                f.add(at, 4);
+              },
+            );
+            f.add(offset, 4);
+          });
+        });
+        walk.afterStep?.(row);
+        f.add(row, walk.width * lanes.width * 4);
+      });
+    });
+  }
+}
+
+/** row[n] += value · column[n] for whole vectors */
+function emitAddScaled(f: FunctionBuilder, row: I32, column: I32, value: F32, width: number): void {
+  const [a, b] = [f.let(row), f.let(column)];
+  const factor = f.let(f32x4.splat(value));
+  forVectors(f, vectorsIn(width), [a, b], (offset) => {
+    f.store(a, f.madd(factor, v128.load(b, offset), v128.load(a, offset)), offset);
+  });
+}
+
+/** Calls body(n, count) beside moving pointers: four features a turn, then the rest. */
+function forFeatures(
+  f: FunctionBuilder,
+  width: number,
+  rowPointers: readonly Local<'i32'>[],
+  laneRow: Local<'i32'>,
+  laneBytes: number,
+  body: (count: number) => void,
+): void {
+  f.forRange(0, Math.floor(width / 4), 1, () => {
+    body(4);
+    for (const pointer of rowPointers) f.add(pointer, 16);
+    f.add(laneRow, 4 * laneBytes);
+  });
+  if (width % 4 > 0) f.scope(() => body(width % 4));
+}
+
+export function linearEvents(
+  l: Lowering,
+  x: Tensor,
+  weight: Region,
+  bias: Region | undefined,
+  y: Tensor,
+  lanes: Lanes,
+): void {
+  const [, steps, depth] = x.shape;
+  const width = y.shape[2];
+  const rowWords = padded(width);
+  const events = l.events(x);
+  const columns = l.region(depth * rowWords);
+  l.step('linear events, columns', undefined, [weight], [columns], ({ f, pointer }) => {
+    // Padding must hold numbers: arithmetic on what was there before may be slow.
+    if (width < rowWords) f.fill(pointer(columns), 0, columns.words * 4);
+    emitTransposed(f, pointer(weight), pointer(columns), width, depth, rowWords);
+  });
+  const scratch = l.region(4 * rowWords, lanes);
+  const target = l.writeLanes(y);
+  const reads = [events.offsets, events.heads, columns, bias];
+  l.step('linear events', lanes, reads, [target, scratch], (e) => {
+    const { f, pointer } = e;
+    const rows = pointer(scratch);
+    const matrix = pointer(columns);
+    const laneBytes = lanes.width * 4;
+    forStepsOfFour(e, events, {
+      lanes,
+      steps,
+      rows: target,
+      width,
+      beforeStep() {
+        for (let lane = 0; lane < 4; lane++) {
+          const row = i32.add(rows, lane * rowWords * 4);
+          if (!bias || width < rowWords) f.fill(row, 0, rowWords * 4);
+          if (bias) f.copy(row, pointer(bias), width * 4);
+        }
+      },
+      event(lane, channel, value) {
+        emitAddScaled(
+          f,
+          i32.add(rows, lane * rowWords * 4),
+          i32.add(matrix, i32.mul(channel, rowWords * 4)),
+          value,
+          width,
+        );
+      },
+      afterStep(row) {
+        f.scope(() => {
+          const from = [0, 1, 2, 3].map((lane) => f.let(i32.add(rows, lane * rowWords * 4)));
+          const to = f.let(row);
+          forFeatures(f, width, from, to, laneBytes, (count) => {
+            const turned = transpose(
+              f,
+              from.map((row) => f.let(v128.load(row))),
+            );
+            for (let k = 0; k < count; k++) f.store(to, turned[k], k * laneBytes);
+          });
+        });
+      },
+    });
+  });
+}
+
+/** dW[n, channel] = Σ over events of value · dy[n] */
+export function linearEventsGradient(l: Lowering, x: Tensor, dy: Region, dWeight: Tensor, lanes: Lanes): void {
+  const [, steps, depth] = x.shape;
+  const width = dWeight.shape[0];
+  const rowWords = padded(width);
+  const events = l.events(x);
+  const { part, finish } = l.writeSum(dWeight, lanes);
+  const scratch = l.region(4 * rowWords, lanes);
+  const sums = l.region(depth * rowWords, lanes);
+  l.step('linear dW events', lanes, [events.offsets, events.heads, dy], [part, scratch, sums], (e) => {
+    const { f, pointer } = e;
+    const rows = pointer(scratch);
+    const matrix = pointer(sums);
+    const laneBytes = lanes.width * 4;
+    f.fill(matrix, 0, sums.words * 4);
+    forStepsOfFour(e, events, {
+      lanes,
+      steps,
+      rows: dy,
+      width,
+      beforeStep(source) {
+        f.scope(() => {
+          const to = [0, 1, 2, 3].map((lane) => f.let(i32.add(rows, lane * rowWords * 4)));
+          const from = f.let(source);
+          forFeatures(f, width, to, from, laneBytes, (count) => {
+            const features = [0, 1, 2, 3].map((k) => f.let(k < count ? v128.load(from, k * laneBytes) : f.all(0)));
+            transpose(f, features).forEach((value, lane) => {
+              f.store(to[lane], value);
+            });
+          });
+        });
+      },
+      event(lane, channel, value) {
+        emitAddScaled(
+          f,
+          i32.add(matrix, i32.mul(channel, rowWords * 4)),
+          i32.add(rows, lane * rowWords * 4),
+          value,
+          width,
+        );
+      },
+    });
+    // Columns to rows: part[n, k] = sums[k, n]
+    const [from, to] = [f.let(matrix), pointer(part)];
+    f.forRange(0, depth, 1, () => {
+      const [a, b] = [f.let(from), f.let(to)];
+      f.forRange(0, width, 1, () => {
+        f.store(b, f32.load(a));
+        f.add(a, 4);
+        f.add(b, depth * 4);
+      });
+      f.add(from, rowWords * 4);
+      f.add(to, 4);
+    });
+  });
+  finish();
+}
