@@ -3,7 +3,8 @@ import { describe, inputError } from '../../base/errors.js';
 import { ElmNeuron, type ElmOptions, type ElmPresetName, elmPresets } from '../../elm/index.js';
 import { crc32 } from '../../io/index.js';
 import { loadModel } from '../models.js';
-import { defined, type FitNeuronIOOptions } from './neuronio-options.js';
+import { defined } from './earlier-run.js';
+import type { FitNeuronIOOptions } from './neuronio-options.js';
 
 /** Errors: no ELM neuron there, or one of another shape than `model` asks for. */
 export async function firstNeuron(

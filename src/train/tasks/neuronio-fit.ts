@@ -14,3 +14,192 @@ import { progress } from '../progress.js';
 import { RunRecord } from '../record.js';
 import { diskFolder, type Folder, within } from '../storage.js';
 import { defined, earlierRun, requireSame, storable } from './earlier-run.js';
+import { fingerprint, firstNeuron } from './first-neuron.js';
+import { neuronIOTask } from './neuronio.js';
+import { dataset, type FitNeuronIOOptions, identity, settle } from './neuronio-options.js';
+
+/** What a run comes to: the one JSON object that `dendra train` prints. */
+export interface FitSummary {
+  /** the run's folder */
+  run: string | null;
+  /** the model's folder */
+  model: string | null;
+  /** trainable parameters */
+  parameters: number;
+  steps: number;
+  /** time spent training and validating, over all resumed parts */
+  seconds: number;
+  seed: number;
+  backend: string;
+  threads: number;
+  simd: string;
+  /** the official evaluation of the chosen parameters on the validation data */
+  valid: NeuronIOResult | null;
+}
+
+export interface FitResult {
+  readonly summary: FitSummary;
+  readonly neuron: ElmNeuron;
+  /** the step whose parameters were chosen */
+  readonly selectedStep: number;
+  readonly execution: Execution;
+}
+
+/**
+ * Fits an ELM neuron to NeuronIO recordings: trains on random windows of `data`, validates on `valid` by the official
+ * evaluation, keeps the parameters with the lowest validation soma RMSE, and saves them as a model.
+ *
+ * Errors: no data, data that does not fit, impossible options, a folder that holds a run already; when resuming, options
+ * that differ from the run's, and a machine whose bits would differ.
+ */
+export async function fitNeuronIO(given: FitNeuronIOOptions): Promise<FitResult> {
+  const folder = typeof given.out === 'string' ? await diskFolder(given.out) : given.out;
+  const before = given.resume ? await earlierRun('fitNeuronIO', folder, ['neuronio'], given) : undefined;
+  const options: FitNeuronIOOptions = { ...(before?.config.options as FitNeuronIOOptions), ...defined(given) };
+  const trainData = await dataset('data', options.data);
+  const valid = options.valid === undefined ? undefined : await dataset('valid', options.valid);
+  const settled = settle(options, trainData, valid);
+  const { seed, preset, plan, batch, windowMs, lossBurnInMs, labels, augmentation, weightPenalty, carryState } =
+    settled;
+  const neuron = await firstNeuron(options, preset, seed);
+  const decisive = {
+    task: 'neuronio',
+    preset,
+    seed,
+    model: neuron.config,
+    ...(options.startFrom !== undefined && { startFrom: fingerprint(neuron) }),
+    training: plan,
+    batch,
+    windowMs,
+    lossBurnInMs,
+    augmentation,
+    weightPenalty,
+    carryState,
+    labels: labels ?? trainData.labels,
+    data: identity(trainData),
+    valid: valid ? identity(valid) : null,
+  };
+  if (before) requireSame('fitNeuronIO', before.config, decisive);
+  const task = neuronIOTask({
+    neuron,
+    train: trainData,
+    valid,
+    seed,
+    batch,
+    windowMs,
+    lossBurnInMs,
+    labels,
+    augmentation,
+    weightPenalty,
+    carryState,
+  });
+
+  const { precision, threads, simd } = options;
+  const session = await openSession(options.backend, { precision, threads, simd });
+  try {
+    const { execution } = session;
+    const kept = storable({ ...options, backend: execution.backend }, ['data', 'valid', 'startFrom']);
+    const record = before ?? (folder && (await RunRecord.create(folder, { ...decisive, execution, options: kept })));
+    const result = await train(task, {
+      plan,
+      session,
+      record,
+      resume: before !== undefined,
+      allowDifferent: options.allowDifferent,
+      checkpointEvery: options.checkpointEvery,
+      signal: options.signal,
+      warn: options.warn,
+      progress:
+        options.progress && ((from, total) => progress({ label: 'train', total, from, output: options.progress })),
+    });
+    const trained = new ElmNeuron({
+      config: neuron.config,
+      routing: neuron.routing,
+      parameters: new Map([...neuron.parameters, ...result.parameters]),
+    });
+    const scores = result.scores && validResult(result.scores, labels ?? valid?.labels ?? 'exact', execution.backend);
+    if (folder) {
+      const notes = modelNotes(decisive, result, execution, scores);
+      await saveModel(within(folder, 'model'), trained, notes, { replace: true });
+    }
+    return {
+      summary: summarise(folder, trained, result, seed, execution, scores),
+      neuron: trained,
+      selectedStep: result.selectedStep,
+      execution,
+    };
+  } finally {
+    session.dispose();
+  }
+}
+
+function validResult(scores: Readonly<Record<string, number>>, labels: LabelKind, backend: string): NeuronIOResult {
+  // The evaluator's scores are the numbers of a NeuronIOResult.
+  return { ...(scores as unknown as NeuronIOResult), labels, backend };
+}
+
+function modelNotes(
+  decisive: Record<string, unknown>,
+  result: TrainResult,
+  execution: Execution,
+  valid: NeuronIOResult | undefined,
+) {
+  const {
+    task,
+    preset,
+    seed,
+    training,
+    batch,
+    windowMs,
+    lossBurnInMs,
+    augmentation,
+    weightPenalty,
+    carryState,
+    labels,
+    data,
+    startFrom,
+  } = decisive;
+  return {
+    training: {
+      task,
+      preset,
+      seed,
+      ...(startFrom !== undefined && { startFrom }),
+      ...(training as TrainingPlan),
+      batch,
+      windowMs,
+      lossBurnInMs,
+      augmentation,
+      weightPenalty,
+      carryState,
+      labels,
+      selectedStep: result.selectedStep,
+      seconds: Math.round(result.seconds),
+      execution,
+    },
+    metrics: valid ? { valid } : {},
+    provenance: { data, software: 'dendra' },
+  };
+}
+
+function summarise(
+  folder: Folder | undefined,
+  neuron: ElmNeuron,
+  result: TrainResult,
+  seed: number,
+  execution: Execution,
+  valid: NeuronIOResult | undefined,
+): FitSummary {
+  return {
+    run: folder?.path ?? null,
+    model: folder ? within(folder, 'model').path : null,
+    parameters: neuron.parameterCount,
+    steps: result.steps,
+    seconds: result.seconds,
+    seed,
+    backend: execution.backend,
+    threads: execution.threads,
+    simd: execution.simd,
+    valid: valid ?? null,
+  };
+}

@@ -73,3 +73,64 @@ export interface FitNeuronIOOptions extends SessionOptions {
   progress?: ProgressOutput;
   warn?: (message: string) => void;
 }
+
+/** Opens what was given as data, if it is not a dataset yet. */
+export async function dataset(name: 'data' | 'valid', data: NeuronIOData | undefined): Promise<NeuronIODataset> {
+  if (data === undefined) {
+    throw inputError('fitNeuronIO', `recordings in \`${name}\``, 'none', 'give files, folders or a dataset');
+  }
+  if (typeof data === 'object' && 'count' in data && 'load' in data) return data;
+  return openNeuronIO(data as Exclude<NeuronIOData, NeuronIODataset>);
+}
+
+/** What tells one dataset from another: names and durations in order, not where they lie. */
+export function identity({ count, info }: NeuronIODataset) {
+  const text = JSON.stringify(info.map(({ name, durationMs }) => [name, durationMs]));
+  return { simulations: count, fingerprint: crc32(new TextEncoder().encode(text)).toString(16).padStart(8, '0') };
+}
+
+/** Everything that decides the numbers, from the options, the preset and the data. */
+export function settle(options: FitNeuronIOOptions, data: NeuronIODataset, valid: NeuronIODataset | undefined) {
+  const where = 'fitNeuronIO';
+  const preset = requireOneOf(
+    where,
+    'preset',
+    options.preset ?? 'surrogate',
+    Object.keys(neuronIOTraining) as ElmPresetName[],
+  );
+  const defaults = neuronIOTraining[preset];
+  const steps = requireInteger(where, 'steps', options.steps ?? defaults.steps, { minimum: 1 });
+  const seed = requireInteger(where, 'seed', options.seed ?? 0, { minimum: 0 });
+  const clipNorm = requireNumber(where, 'clipNorm', options.clipNorm ?? defaults.clipNorm ?? 0, { minimum: 0 });
+  const settled = { ...defaults, ...defined(options) };
+  const plan: TrainingPlan = {
+    steps,
+    optimiser: settled.optimiser,
+    schedule: settled.schedule,
+    learningRate: settled.learningRate,
+    warmupSteps: options.warmupSteps,
+    finalRate: options.finalRate,
+    clipNorm: clipNorm || undefined,
+    averaging: settled.averaging,
+    validEvery: options.validEvery ?? Math.min(defaults.epochSteps, Math.max(1, Math.ceil(steps / 10))),
+  };
+  checkPlan(plan);
+  const inexact = [data, valid].find((one) => one?.labels === 'float16');
+  if (options.labels === 'exact' && inexact) {
+    throw inputError(where, 'exact spike times in all data', 'float16 ones', "use labels 'float16'");
+  }
+  const { batch, windowMs, lossBurnInMs, weightPenalty = 0, carryState = false } = settled;
+  const augmentation = { ...defaults.augmentation, ...options.augmentation };
+  return {
+    preset,
+    seed,
+    plan,
+    batch,
+    windowMs,
+    lossBurnInMs,
+    augmentation,
+    weightPenalty,
+    carryState,
+    labels: options.labels,
+  };
+}
