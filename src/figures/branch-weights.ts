@@ -1,8 +1,9 @@
 /** @file Synaptic weights by branch: a map of every synapse, and what each branch adds up to. */
 import { inputError } from '../base/errors.js';
 import { textWidth } from './font/text.js';
+import { averagedCells, heatMap, levels, percentile99, shadeOf } from './heat-map.js';
 import { clean, rankTicks, type Series, significant, tickText } from './numbers.js';
-import { element, figure, Plot, panel, round, text } from './svg.js';
+import { element, figure, Plot, panel, text } from './svg.js';
 import { font, meaning, size, tones } from './theme.js';
 
 export interface BranchWeights {
@@ -14,11 +15,7 @@ export interface BranchWeights {
   title?: string;
 }
 
-const levels = 12;
 const mapHeight = 330;
-/** More cells than this aren't seen; neighbours are averaged. */
-const mapColumns = 200;
-const mapRows = 110;
 
 /**
  * A map of |w| for every synapse of every branch, orange for excitation and blue for inhibition, as dark as the weight
@@ -43,7 +40,7 @@ export function branchWeights({ weights, branches, excitatory, title }: BranchWe
   // Signed by the kind of the synapse: above 0 excitation, below 0 inhibition.
   const signed = clean(weights).map((w, i) => (excitatory ? (excitatory[i] ? Math.abs(w) : -Math.abs(w)) : w));
   const sums = branchSums(signed, branches, synapses);
-  const cells = averaged(signed, branches, synapses);
+  const cells = averagedCells(signed, branches, synapses);
   const full = percentile99(cells.values);
 
   const top = 36;
@@ -91,12 +88,6 @@ export function branchWeights({ weights, branches, excitatory, title }: BranchWe
   return figure({ height: top + mapHeight + size.axisLabel + 16, title, description }, draw);
 }
 
-interface Cells {
-  values: Float64Array;
-  rows: number;
-  columns: number;
-}
-
 function branchSums(signed: Float64Array, branches: number, synapses: number) {
   const excitation = new Float64Array(branches);
   const inhibition = new Float64Array(branches);
@@ -108,66 +99,6 @@ function branchSums(signed: Float64Array, branches: number, synapses: number) {
     }
   }
   return { excitation, inhibition };
-}
-
-/** The weights, or means over blocks of neighbours where there are more than can be drawn. */
-function averaged(signed: Float64Array, branches: number, synapses: number): Cells {
-  const rows = Math.min(branches, mapRows);
-  const columns = Math.min(synapses, mapColumns);
-  const values = new Float64Array(rows * columns);
-  const counts = new Float64Array(rows * columns);
-  for (let b = 0; b < branches; b++) {
-    const row = Math.floor((b * rows) / branches);
-    for (let s = 0; s < synapses; s++) {
-      const w = signed[b * synapses + s];
-      if (Number.isNaN(w)) continue;
-      const cell = row * columns + Math.floor((s * columns) / synapses);
-      values[cell] += w;
-      counts[cell] += 1;
-    }
-  }
-  return { values: values.map((sum, i) => (counts[i] > 0 ? sum / counts[i] : Number.NaN)), rows, columns };
-}
-
-/** The 99th percentile of the magnitudes above 0; 0 for none. */
-function percentile99(values: Float64Array): number {
-  const magnitudes = values
-    .map(Math.abs)
-    .filter((value) => value > 0)
-    .sort();
-  return magnitudes.length > 0 ? magnitudes[Math.ceil(0.99 * magnitudes.length) - 1] : 0;
-}
-
-/** One path for each shade: small, however many cells. */
-function heatMap(
-  { values, rows, columns }: Cells,
-  full: number,
-  box: { x: number; y: number; width: number; height: number },
-) {
-  const paths = new Map<number, string>();
-  const [w, h] = [box.width / columns, box.height / rows];
-  // Cells of a readable size are kept apart by a hair line of paper.
-  const apart = Math.min(w, h) >= 4 ? 0.5 : 0;
-  for (let i = 0; i < values.length; i++) {
-    const level = full > 0 ? Math.min(levels, Math.ceil((Math.abs(values[i]) / full) * levels)) : 0;
-    if (!(level > 0)) continue;
-    const shade = Math.sign(values[i]) * level;
-    const x = round(box.x + (i % columns) * w);
-    const y = round(box.y + Math.floor(i / columns) * h);
-    const d = `M${x},${y}h${round(w - apart)}v${round(h - apart)}h${round(apart - w)}z`;
-    paths.set(shade, (paths.get(shade) ?? '') + d);
-  }
-  return [...paths]
-    .sort(([a], [b]) => a - b)
-    .map(([shade, d]) => element('path', { d, ...shadeOf(shade) }))
-    .join('');
-}
-
-function shadeOf(shade: number) {
-  return {
-    fill: shade > 0 ? meaning.excitatory : meaning.inhibitory,
-    'fill-opacity': Math.abs(shade) === levels ? undefined : Math.abs(shade) / levels,
-  };
 }
 
 /** From inhibition over nothing to excitation, with the weight that has the full colour. */

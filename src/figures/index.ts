@@ -1,6 +1,8 @@
 export * from './branch-weights.js';
+export * from './confusion-matrix.js';
 export { embedFont } from './font/load.js';
 export * from './length-curves.js';
+export * from './listening.js';
 export * from './memory-effect.js';
 export * from './memory-timescales.js';
 export * from './metric-table.js';

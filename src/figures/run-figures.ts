@@ -1,5 +1,7 @@
-/** @file The figures of a fit to recordings, in reading order, each with its title and caption. */
+/** @file The figures of a run, in reading order, each with its title and caption. */
 import { type BranchWeights, branchWeights } from './branch-weights.js';
+import { type ConfusionMatrix, confusionMatrix } from './confusion-matrix.js';
+import { type Listening, listening } from './listening.js';
 import { type MemoryTimescales, memoryTimescales } from './memory-timescales.js';
 import type { ReportFigure } from './report.js';
 import { type RocCurve, rocCurve } from './roc-curve.js';
@@ -8,6 +10,8 @@ import { type VoltagePrediction, voltagePrediction } from './voltage-prediction.
 
 /** What a run has to show; what it hasn't is left out. */
 export interface RunFigures {
+  listening?: Listening;
+  confusion?: ConfusionMatrix;
   prediction?: VoltagePrediction;
   roc?: RocCurve;
   training?: TrainingCurves;
@@ -15,9 +19,35 @@ export interface RunFigures {
   branches?: BranchWeights;
 }
 
-/** The figures of a run for `renderReport` and `writeFigures`: prediction, roc, training, timescales, branches. */
-export function runFigures({ prediction, roc, training, timescales, branches }: RunFigures): ReportFigure[] {
+/** The figures of a run for `renderReport` and `writeFigures`, in the order of `RunFigures`. */
+export function runFigures({
+  listening: heard,
+  confusion,
+  prediction,
+  roc,
+  training,
+  timescales,
+  branches,
+}: RunFigures): ReportFigure[] {
   const figures: ReportFigure[] = [];
+  if (heard) {
+    figures.push({
+      id: 'listening',
+      title: 'While it listens',
+      caption:
+        'Above, the spikes of the auditory channels, high frequencies at the top; below them what each memory unit holds; at the bottom what it would answer if the sound ended then. The dashed line marks where the second digit begins. Only the answer after the last step counts.',
+      svg: listening(heard),
+    });
+  }
+  if (confusion) {
+    figures.push({
+      id: 'confusion',
+      title: 'Right and wrong answers',
+      caption:
+        'Of each true class (row), the share in percent that was taken for each class (column): orange where that is right, blue where it is not.',
+      svg: confusionMatrix(confusion),
+    });
+  }
   if (prediction) {
     figures.push({
       id: 'prediction',

@@ -128,7 +128,7 @@ test('a run is not overwritten; resumed, it takes its options from its folder an
   await throws(() => fitNeuronIO({ resume: true, out: join(out, 'none') }), /the folder of a run, got no such file/);
   const config = JSON.parse(readFileSync(join(out, 'config.json'), 'utf8'));
   writeFileSync(join(out, 'config.json'), JSON.stringify({ ...config, task: 'other' }));
-  await throws(() => again({}), /a NeuronIO run, got "other"/);
+  await throws(() => again({}), /a run of neuronio, got "other"/);
 });
 
 for (const backend of backends) {

@@ -65,7 +65,7 @@ test('a model is not overwritten unless asked, and a run folder gives its model'
   sameNeuron((await loadModel(run)).model as ElmNeuron, neurons.vanilla);
   await throws(
     () => saveModel(memoryFolder(), { weights: 1 }),
-    /a model of a known family \(elm, mamba\), got an object with weights/,
+    /a model of a known family \(elm, lstm, mamba\), got an object with weights/,
   );
 });
 
@@ -84,7 +84,7 @@ test('what is damaged, missing or of another kind is refused and named', async (
     [(path) => writeFileSync(join(path, 'model.json'), '[1]'), /model\.json: expected a JSON object, got \[1\]/],
     [withJson({ format: 'x' }), /expected format dendra-model, got "x"/],
     [withJson({ version: 2 }), /expected version 1, got 2/],
-    [withJson({ family: 'lstm' }), /a family of elm, mamba, got "lstm"/],
+    [withJson({ family: 'gru' }), /a family of elm, lstm, mamba, got "gru"/],
     [withJson({ config: { ...description.config, memroy: 3 } }), /unknown option `memroy`; did you mean memory\?/],
     [withJson({ config: { ...description.config, memory: 6 } }), /weights\.safetensors.*of shape/],
     [withJson({ config: 7 }), /an object in `config`, got 7/],
