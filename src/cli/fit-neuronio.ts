@@ -1,13 +1,12 @@
 /** @file A fit from start to report, as `train neuronio` and `quickstart` run it. */
 import { openSession } from '../backends/index.js';
-import { DendraError } from '../base/errors.js';
 import { openNeuronIO } from '../data/index.js';
 import { durationText, type FitNeuronIOOptions, type FitSummary, fitNeuronIO } from '../train/index.js';
 import type { Call, Outcome } from './command.js';
 import { counter } from './counter.js';
 import { scoresText } from './neuronio-scores.js';
 import { writeNeuronIOReport } from './report-neuronio.js';
-import { type RunPlace, release } from './run-folder.js';
+import { inRunFolder, type RunPlace } from './run-folder.js';
 import { counted } from './text.js';
 
 type Surroundings = Pick<Call, 'signal' | 'progress' | 'note'>;
@@ -18,17 +17,7 @@ export async function fitAndReport(
   place: RunPlace,
   around: Surroundings,
 ): Promise<Outcome> {
-  const { note } = around;
-  note(`${place.earlier ? 'resuming' : 'run'} ${place.path}`);
-  try {
-    return await fitThenReport(options, place, around);
-  } catch (error) {
-    await release(place);
-    if (!(error instanceof DendraError) || error.code !== 'interrupted') throw error;
-    const [what] = error.message.split(';');
-    const advice = `go on with dendra train neuronio --resume ${place.path}`;
-    throw new DendraError('interrupted', `${what}; ${advice}`, { cause: error });
-  }
+  return inRunFolder(place, 'dendra train neuronio', around.note, () => fitThenReport(options, place, around));
 }
 
 async function fitThenReport(

@@ -29,8 +29,13 @@ export async function modelFolder(path: string): Promise<Folder> {
 /** An ELM neuron from wherever a path leads. */
 export async function loadNeuron(path: string): Promise<LoadedModel<ElmNeuron>> {
   const loaded = await loadModel(await modelFolder(path));
-  if (loaded.model instanceof ElmNeuron) return loaded as LoadedModel<ElmNeuron>;
-  throw inputError(path, 'an ELM neuron', describe(loaded.family));
+  return { ...loaded, model: neuronOf(path, loaded) };
+}
+
+/** The ELM neuron that was loaded from a path; refuses models of other families. */
+export function neuronOf(path: string, { family, model }: LoadedModel): ElmNeuron {
+  if (model instanceof ElmNeuron) return model;
+  throw inputError(path, 'an ELM neuron', describe(family));
 }
 
 /** A Mamba model from wherever a path leads, and the folder it lies in. */

@@ -9,12 +9,12 @@ import {
   type FitSummary,
   type NeuronIOEvaluation,
   type NeuronIOTrace,
-  type RunEvent,
   RunRecord,
   scoreNeuronIO,
   within,
 } from '../train/index.js';
 import { scoreNames } from './neuronio-scores.js';
+import { historyCurves, story } from './report-history.js';
 import { counted } from './text.js';
 
 export interface ReportParts {
@@ -48,7 +48,10 @@ export async function writeNeuronIOReport(parts: ReportParts): Promise<{ path: s
   const figures = runFigures({
     prediction: evaluation && { windows: voltageWindows(evaluation.traces) },
     roc: evaluation?.roc && { ...evaluation.roc, auc: evaluation.result.auc },
-    training: trainingCurves(history, summary.valid === null ? undefined : parts.selectedStep),
+    training: historyCurves(history, summary.valid === null ? undefined : parts.selectedStep, [
+      { label: 'Validation RMSE (mV)', score: 'somaRmseMv' },
+      { label: 'Validation AUC', score: 'auc' },
+    ]),
     timescales: { tauMs: neuron.memoryTausMs, trainingLengthMs: windowMs },
     branches: branches(neuron),
   });
@@ -126,28 +129,6 @@ function busiestWindow(spikes: Uint8Array): { from: number; to: number; spikes: 
   return best;
 }
 
-function trainingCurves(history: readonly RunEvent[], bestStep: number | undefined): RunFigures['training'] {
-  const train = history.filter(({ type }) => type === 'train');
-  const valid = history.filter(({ type }) => type === 'valid');
-  const number = (value: unknown) => (typeof value === 'number' ? value : Number.NaN);
-  const scores = (key: string) => valid.map((event) => number((event.scores as Record<string, unknown>)[key]));
-  return {
-    steps: train.map(({ step }) => step),
-    loss: train.map(({ loss }) => number(loss)),
-    learningRate: train.map(({ learningRate }) => number(learningRate)),
-    ...(valid.length && {
-      validation: {
-        steps: valid.map(({ step }) => step),
-        metrics: [
-          { label: 'Validation RMSE (mV)', values: scores('somaRmseMv') },
-          { label: 'Validation AUC', values: scores('auc') },
-        ],
-      },
-    }),
-    bestStep,
-  };
-}
-
 /** The weights that act: rectified where the configuration says so, 0 at synapses beyond the last input. */
 function branches({ config, routing, parameters }: ElmNeuron): RunFigures['branches'] {
   const proto = parameters.get('_proto_w_s')?.data ?? new Float32Array(0);
@@ -155,14 +136,4 @@ function branches({ config, routing, parameters }: ElmNeuron): RunFigures['branc
     routing.mask[s] ? (config.synapseSign === 'positive' ? Math.max(0, w) : w) : 0,
   );
   return { weights, branches: config.branches, excitatory: Array.from(routing.indices, (i) => i < config.inputs / 2) };
-}
-
-/** What happened, beside steps and checkpoints. */
-function story(history: readonly RunEvent[]) {
-  return history
-    .filter(
-      ({ type }) =>
-        type === 'start' || type === 'resume' || type === 'warning' || type === 'interrupted' || type === 'end',
-    )
-    .map(({ type, step, message }) => `${type} at step ${step}${message ? `: ${message}` : ''}`);
 }

@@ -1,7 +1,7 @@
 /** @file The folder of a run: a free name for a new one, what a path holds already, which run is meant by --resume. */
 import { mkdir, readdir, realpath, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { inputError } from '../base/errors.js';
+import { DendraError, inputError } from '../base/errors.js';
 import { diskFolder, RunRecord } from '../train/index.js';
 import { usageError } from './parse.js';
 
@@ -65,8 +65,27 @@ async function requireEmpty(path: string): Promise<void> {
   }
 }
 
+/** Says where a run is, runs it, and tells how to go on with one that was interrupted. */
+export async function inRunFolder<T>(
+  place: RunPlace,
+  commandLine: string,
+  note: (text: string) => void,
+  run: () => Promise<T>,
+): Promise<T> {
+  note(`${place.earlier ? 'resuming' : 'run'} ${place.path}`);
+  try {
+    return await run();
+  } catch (error) {
+    await release(place);
+    if (!(error instanceof DendraError) || error.code !== 'interrupted') throw error;
+    const [what] = error.message.split(';');
+    const advice = `go on with ${commandLine} --resume ${place.path}`;
+    throw new DendraError('interrupted', `${what}; ${advice}`, { cause: error });
+  }
+}
+
 /** Gives back a folder that was claimed for a run that never began. */
-export async function release({ path, claimed }: RunPlace): Promise<void> {
+async function release({ path, claimed }: RunPlace): Promise<void> {
   if (claimed && (await readdir(path)).length === 0) await rmdir(path);
 }
 

@@ -33,6 +33,7 @@ export {
   createDigitModel,
   type DigitData,
   type DigitModelName,
+  digitData,
   digitModelNames,
   type FitDigitsOptions,
 } from './tasks/digits-options.js';

@@ -11,6 +11,7 @@ import { memoryCommand } from './memory.js';
 import { predictCommand } from './predict.js';
 import { quickstartCommand } from './quickstart.js';
 import { simulateCommand } from './simulate.js';
+import { trainShdAddingCommand, trainShdCommand } from './train-digits.js';
 import { trainNeuronIOCommand } from './train-neuronio.js';
 import { trainTokenCommands } from './train-tokens.js';
 
@@ -18,6 +19,8 @@ export const commands: readonly AnyCommand[] = [
   quickstartCommand,
   trainNeuronIOCommand,
   ...trainTokenCommands,
+  trainShdCommand,
+  trainShdAddingCommand,
   evalCommand,
   predictCommand,
   infoCommand,
