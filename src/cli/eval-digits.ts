@@ -22,6 +22,7 @@ export interface DigitEvaluation extends SessionOptions {
   readonly task: DigitTaskName;
   readonly data: string[];
   readonly binMs: number | undefined;
+  readonly durationMs: number | undefined;
   readonly testSpeakers: string[] | undefined;
   readonly part: 'test' | 'valid' | 'train' | 'all' | undefined;
   readonly pairs: number | undefined;
@@ -41,8 +42,9 @@ export async function evaluateDigits(
   { signal, progress }: Pick<Call, 'signal' | 'progress'>,
 ): Promise<Outcome> {
   const { task, part = 'test', pairs, batch, backend, threads, simd } = options;
-  const trained = training as { binMs?: number; testSpeakers?: string[] | null };
+  const trained = training as { binMs?: number; durationMs?: number; testSpeakers?: string[] | null };
   const binMs = options.binMs ?? trained.binMs;
+  const durationMs = options.durationMs ?? trained.durationMs;
   if (binMs === undefined) throw inputError('--bin-ms', 'the bin size the model was trained with', 'none');
   const data = await digitData(options.data);
   const split = digitSplit(data, { testSpeakers: options.testSpeakers ?? trained.testSpeakers ?? undefined });
@@ -54,7 +56,7 @@ export async function evaluateDigits(
   const shown = counter('eval', 'batches', progress);
   try {
     const purpose = part === 'valid' ? 'valid' : 'test';
-    const scored = { task, binMs, from, pairs, purpose, batch, signal, onProgress: shown.update };
+    const scored = { task, binMs, durationMs, from, pairs, purpose, batch, signal, onProgress: shown.update };
     const result = await scoreDigits(classifierOf(model), data, session, scored);
     const rows = [
       ['', 'accuracy', 'cross-entropy', 'samples'],

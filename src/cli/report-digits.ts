@@ -39,7 +39,7 @@ export async function writeDigitReport(
       'loss',
     ),
     ...(model instanceof ElmNeuron && {
-      timescales: { tauMs: model.memoryTausMs, trainingLengthMs: (task === 'shd' ? 1 : 2) * 1000 },
+      timescales: { tauMs: model.memoryTausMs, trainingLengthMs: (task === 'shd' ? 1 : 2) * summary.durationMs },
     }),
   });
   const { pngUnavailable } = await writeFigures(within(folder, 'figures'), figures);
@@ -92,7 +92,7 @@ async function listen(
   data: SpokenDigits,
   testSpeakers: string[] | undefined,
 ): Promise<Listening> {
-  const { task, binMs } = summary;
+  const { task, binMs, durationMs } = summary;
   const split = digitSplit(data, { testSpeakers });
   const from = [split.test, split.valid, split.train].find((part) => part.length > 0) as Int32Array;
   const several = Math.min(8, from.length);
@@ -101,6 +101,7 @@ async function listen(
     seed: 1,
     batch: several,
     binMs,
+    durationMs,
     from,
     purpose: 'report',
   }).make(0);

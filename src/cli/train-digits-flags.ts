@@ -27,6 +27,7 @@ export const trainDigitsFlags = {
       'spikes of spoken digits: shd_train.h5 and shd_test.h5 (.gz, .zip too), or dendra shards; also folders',
     ),
     testSpeakers: text(speakersAbout),
+    duration: duration("time kept of every recording; default '1 s'", { minimum: 1 }),
     binMs: real('bin size in ms, and dt of the neuron; default 2', { above: 0, maximum: 1000 }),
   }),
   ...grouped('Model', {
@@ -116,6 +117,7 @@ export function digitOptions(
     elm: Object.keys(changes).length > 0 ? { ...earlier.elm, ...changes } : undefined,
     testSpeakers: speakerList(flags.testSpeakers),
     binMs: flags.binMs,
+    durationMs: flags.duration,
     steps: flags.steps,
     batch: flags.batch,
     learningRate: flags.learningRate,

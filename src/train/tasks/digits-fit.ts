@@ -38,6 +38,7 @@ export interface DigitFitSummary {
   /** trainable parameters */
   parameters: number;
   binMs: number;
+  durationMs: number;
   steps: number;
   /** time spent training and validating, over all resumed parts */
   seconds: number;
@@ -102,7 +103,7 @@ export async function fitDigits(given: FitDigitsOptions): Promise<DigitFit> {
     session.dispose();
   }
   const classifier = fresh.withParameters(result.parameters);
-  const { task, binMs, testPairs } = settled;
+  const { task, binMs, durationMs, testPairs } = settled;
   const valid = (result.scores as unknown as DigitScores | undefined) ?? null;
   const test = split.test.length === 0 ? null : await testScores();
   if (folder) {
@@ -131,6 +132,7 @@ export async function fitDigits(given: FitDigitsOptions): Promise<DigitFit> {
     kind: settled.model,
     parameters: classifier.parameterCount,
     binMs,
+    durationMs,
     steps: result.steps,
     seconds: result.seconds,
     seed: settled.seed,
@@ -148,6 +150,7 @@ export async function fitDigits(given: FitDigitsOptions): Promise<DigitFit> {
       return await scoreDigits(classifier, data, scoring, {
         task,
         binMs,
+        durationMs,
         from: split.test,
         pairs: testPairs,
         signal,

@@ -48,6 +48,8 @@ export interface FitDigitsOptions extends SessionOptions {
   testSpeakers?: readonly string[];
   /** bin size in ms; default 2 */
   binMs?: number;
+  /** time kept of every recording in ms; default 1000 */
+  durationMs?: number;
   /** updates; default 70 epochs */
   steps?: number;
   /** default 5e-3 */
@@ -124,7 +126,7 @@ export function digitIdentity({ count, info }: SpokenDigits) {
 
 /** A fresh model for a task on recordings. */
 export function createDigitModel(
-  { model = 'elm', memory, elm = {}, binMs = 2, seed = 0, task = 'shd' }: FitDigitsOptions,
+  { model = 'elm', memory, elm = {}, binMs = 2, durationMs, seed = 0, task = 'shd' }: FitDigitsOptions,
   data: SpokenDigits,
 ): Classifier {
   requireOneOf('fitDigits', 'model', model, digitModelNames);
@@ -134,7 +136,7 @@ export function createDigitModel(
     return ElmNeuron.create({ ...publishedModels[name], ...widths, dtMs: binMs, ...elm, ...changes }, seed);
   };
   if (model !== 'lstm') return classifierOf(neuron(model, memory));
-  const steps = binCount(binMs) * (task === 'shd' ? 1 : 2);
+  const steps = binCount(binMs, durationMs) * (task === 'shd' ? 1 : 2);
   const matched = () => matchedHidden(neuron('elm').parameterCount, widths.inputs, widths.outputs);
   const hidden = memory ?? matched();
   // The chrono rule needs more than two steps to choose from.
@@ -146,6 +148,7 @@ export function settleDigits(options: FitDigitsOptions, split: DigitSplit) {
   const where = 'fitDigits';
   const task = requireOneOf(where, 'task', options.task ?? 'shd', digitTaskNames);
   const model = requireOneOf(where, 'model', options.model ?? 'elm', digitModelNames);
+  const durationMs = requireNumber(where, 'durationMs', options.durationMs ?? 1000, { above: 0, maximum: 60_000 });
   const batch = requireInteger(where, 'batch', options.batch ?? 8, { minimum: 1 });
   const epoch = task === 'shd' ? Math.max(1, Math.floor(split.train.length / batch)) : addingEpoch;
   const steps = requireInteger(where, 'steps', options.steps ?? epochs * epoch, { minimum: 1 });
@@ -166,7 +169,8 @@ export function settleDigits(options: FitDigitsOptions, split: DigitSplit) {
     plan,
     batch,
     seed: requireInteger(where, 'seed', options.seed ?? 0, { minimum: 0 }),
-    binMs: requireNumber(where, 'binMs', options.binMs ?? 2, { above: 0, maximum: 1000 }),
+    binMs: requireNumber(where, 'binMs', options.binMs ?? 2, { above: 0, maximum: durationMs }),
+    durationMs,
     inputDropout: requireNumber(where, 'inputDropout', options.inputDropout ?? 0.5, { minimum: 0, maximum: 0.99 }),
     recurrentDropout:
       model === 'lstm'

@@ -60,6 +60,8 @@ export interface DigitTaskOptions {
   readonly seed: number;
   readonly batch: number;
   readonly binMs: number;
+  /** time kept of every recording */
+  readonly durationMs: number;
   /** share of the input counts that are set to zero while training; the others are scaled up */
   readonly inputDropout: number;
   /** share of the hidden state that an LSTM does not see while training */
@@ -70,11 +72,12 @@ export interface DigitTaskOptions {
 
 /** The task for the training loop. Errors: a model of other widths than the data has, fewer recordings than a batch. */
 export function digitTask(options: DigitTaskOptions): TrainingTask {
-  const { task, classifier, data, split, seed, batch, binMs, inputDropout, recurrentDropout, validPairs } = options;
+  const { task, classifier, data, split, seed, batch, binMs, durationMs } = options;
+  const { inputDropout, recurrentDropout, validPairs } = options;
   requireDigitWidths('digitTask', classifier, task, data);
   const make = task === 'shd' ? shdBatches : shdAddingBatches;
-  const batches = make(data, { seed, batch, binMs, from: split.train, inputDropout, rescaleDropout: true });
-  const valid = { from: split.valid, binMs, pairs: validPairs, purpose: 'valid', batch: 16 };
+  const batches = make(data, { seed, batch, binMs, durationMs, from: split.train, inputDropout, rescaleDropout: true });
+  const valid = { from: split.valid, binMs, durationMs, pairs: validPairs, purpose: 'valid', batch: 16 };
   const trainable = new Set(classifier.trainable);
   return {
     name: task,
