@@ -5,6 +5,7 @@ import { elmScan } from './kernels/elm-scan.js';
 import { leakyTrace } from './kernels/leaky-trace.js';
 import { linear } from './kernels/linear.js';
 import * as losses from './kernels/losses.js';
+import { lstmScan } from './kernels/lstm-scan.js';
 import * as optimisers from './kernels/optimisers.js';
 import { synapticDrive } from './kernels/synaptic-drive.js';
 
@@ -21,6 +22,7 @@ export const lowerings: Readonly<Record<string, Lowering>> = {
   keepAbove: elementwise.keepAbove,
   leakyTrace,
   linear,
+  lstmScan,
   meanSquaredError: losses.meanSquaredError,
   memoryDecay: elementwise.memoryDecay,
   multiply: elementwise.multiply,
