@@ -25,6 +25,7 @@ const { values: flags } = parseArgs({
     workers: { type: 'string', default: String(availableParallelism()) },
     steps: { type: 'string', default: '6000' },
     'limit-minutes': { type: 'string', default: '600' },
+    backend: { type: 'string', default: 'wasm' },
     only: { type: 'string', default: '' },
     table: { type: 'boolean', default: false },
     cell: { type: 'string' },
@@ -79,13 +80,14 @@ async function runCell(cell) {
     steps,
     validEvery: Math.ceil(steps / 6),
     testSpeakers: split === 'speakers' ? testSpeakers : undefined,
+    backend: flags.backend,
     threads: 1,
     out,
     resume,
     signal: controller.signal,
   });
-  const { parameters, seconds, simd, valid, test } = summary;
-  const result = { ...cell, steps, parameters, seconds, simd, selectedStep, valid, test };
+  const { parameters, seconds, backend, simd, valid, test } = summary;
+  const result = { ...cell, steps, parameters, seconds, backend, simd, selectedStep, valid, test };
   writeFileSync(join(flags.out, 'results', `${id}.json.partial`), JSON.stringify(result));
   renameSync(join(flags.out, 'results', `${id}.json.partial`), join(flags.out, 'results', `${id}.json`));
   rmSync(out, { recursive: true });
@@ -94,10 +96,11 @@ async function runCell(cell) {
 const resultFile = (id) => join(flags.out, 'results', `${id}.json`);
 const finished = (cells) => cells.filter(({ id }) => existsSync(resultFile(id)));
 
-function writeTables(cells) {
+function writeTables(cells, failures = []) {
   const results = finished(cells).map(({ id }) => JSON.parse(readFileSync(resultFile(id), 'utf8')));
   writeFileSync(join(flags.out, 'results.json'), `${JSON.stringify(results, null, 1)}\n`);
-  const text = tables(results);
+  const failed = failures.map(({ id, why }) => `- ${id}: ${why}`);
+  const text = tables(results) + (failed.length > 0 ? `\nFailed:\n\n${failed.join('\n')}\n` : '');
   writeFileSync(join(flags.out, 'table.md'), text);
   return text;
 }
@@ -168,6 +171,7 @@ async function runAll() {
   const deadline = Date.now() + Number(flags['limit-minutes']) * 60_000;
   const waiting = cells.filter(({ id }) => !existsSync(resultFile(id)));
   const running = new Set();
+  const failures = [];
   /** seconds that a cell like this took: one that would not be done in time is not begun */
   const took = new Map();
   const kindOf = ({ task, model, binMs }) => `${task} ${model} ${binMs}`;
@@ -189,7 +193,18 @@ async function runAll() {
     while (!stopping && waiting.some(fits)) {
       const [cell] = waiting.splice(waiting.findIndex(fits), 1);
       const begun = Date.now();
-      const again = ['--cell', JSON.stringify(cell), '--data', flags.data, '--out', flags.out, '--steps', flags.steps];
+      const again = [
+        '--cell',
+        JSON.stringify(cell),
+        '--data',
+        flags.data,
+        '--out',
+        flags.out,
+        '--steps',
+        flags.steps,
+        '--backend',
+        flags.backend,
+      ];
       await new Promise((resolve) => {
         const child = spawn(process.execPath, [fileURLToPath(import.meta.url), ...again], {
           stdio: ['ignore', 'ignore', 'pipe'],
@@ -205,8 +220,13 @@ async function runAll() {
             const { test, seconds } = JSON.parse(readFileSync(resultFile(cell.id), 'utf8'));
             took.set(kindOf(cell), (Date.now() - begun) / 1000);
             say(`${cell.id}: ${(100 * test.accuracy).toFixed(1)} % in ${seconds.toFixed(0)} s`);
-            writeTables(cells);
-          } else if (!stopping) say(`${cell.id}: failed. ${complaint.trim().slice(-600)}`);
+            writeTables(cells, failures);
+          } else if (!stopping) {
+            const why = /^\w*Error.*$/m.exec(complaint)?.[0] ?? complaint.trim().slice(0, 300);
+            failures.push({ id: cell.id, why });
+            say(`${cell.id}: failed. ${why}`);
+            writeTables(cells, failures);
+          }
           resolve();
         });
       });
@@ -215,7 +235,7 @@ async function runAll() {
   await Promise.all(Array.from({ length: Number(flags.workers) }, one));
   clearTimeout(timer);
   prune();
-  process.stdout.write(writeTables(cells));
+  process.stdout.write(writeTables(cells, failures));
   say(`${finished(cells).length} of ${cells.length} cells finished`);
 }
 

@@ -3,7 +3,9 @@
 import { eventsFromDense } from '../../src/base/events.js';
 import {
   branchWeights,
+  confusionMatrix,
   lengthCurves,
+  listening,
   memoryEffect,
   memoryTimescales,
   metricTable,
@@ -170,6 +172,49 @@ export const ordinary: FigureCase[] = [
     texts: ['Left in the unit', 'by its leak', 'in effect', 'In the output (its deviations)', 'Later (ms)'],
   },
   {
+    name: 'confusionMatrix',
+    draw: () =>
+      confusionMatrix({
+        counts: [
+          [8, 2, 0],
+          [1, 9, 0],
+          [0, 0, 4],
+        ],
+        classes: ['zero', 'one', 'two'],
+      }),
+    texts: ['True class', 'Answered', 'zero', 'two', '80', '20', '100'],
+  },
+  {
+    name: 'listening',
+    draw: () =>
+      listening({
+        timesMs: count(50).map((i) => i * 20),
+        channels: count(50).map((i) => i % 7),
+        channelCount: 7,
+        durationMs: 1000,
+        dtMs: 10,
+        memory: count(300).map((i) => Math.sin(i / 9)),
+        units: 3,
+        tauMs: [5, 80, 20],
+        probabilities: count(200).map((i) => (i % 2 ? i / 200 : 1 - i / 200)),
+        classes: ['nine', 'ten'],
+        target: 1,
+        boundariesMs: [500],
+        title: '5 + 4',
+      }),
+    texts: [
+      '5 + 4',
+      'Heard',
+      'Remembered',
+      'Memory unit, by timescale',
+      'Answered',
+      'ten (right)',
+      'nine',
+      'Time (ms)',
+    ],
+    width: 880,
+  },
+  {
     name: 'branchWeights',
     draw: () =>
       branchWeights({
@@ -212,6 +257,23 @@ const none: number[] = [];
 
 /** Data at the edge: nothing, one point, gaps, constants, no spikes. */
 export const degenerate: [string, () => string][] = [
+  ['confusionMatrix: nobody was asked', () => confusionMatrix({ counts: [[0]], classes: [''] })],
+  [
+    'listening: silence, and a memory of nothing',
+    () =>
+      listening({
+        timesMs: [],
+        channels: [],
+        channelCount: 1,
+        durationMs: 1,
+        dtMs: 1,
+        memory: [Number.NaN],
+        units: 1,
+        probabilities: [Number.NaN],
+        classes: ['only'],
+        target: 0,
+      }),
+  ],
   ['trainingCurves: nothing', () => trainingCurves({ steps: none, loss: none })],
   ['trainingCurves: one step', () => trainingCurves({ steps: [0], loss: [0.5], learningRate: [0], bestStep: 0 })],
   [

@@ -2,7 +2,7 @@
  * @file Naming spoken digits (SHD) and adding two of them (SHD-Adding) as training tasks: batches generated on the fly,
  * cross-entropy on the answer after the last step, scored on fixed batches, selected by validation accuracy.
  */
-import { inputError } from '../../base/errors.js';
+import { describe, inputError } from '../../base/errors.js';
 import type { Events } from '../../base/events.js';
 import { type SpokenDigits, shdAddingBatches, shdBatches, validationSplit } from '../../data/index.js';
 import { apply, type Feeds, input } from '../../graph/index.js';
@@ -40,7 +40,8 @@ export function digitSplit(data: SpokenDigits, options: DigitSplitOptions = {}):
   const { testSpeakers, validFraction = 0.2 } = options;
   const speakers = new Set(data.info.map(({ speaker }) => String(speaker)));
   for (const name of testSpeakers ?? []) {
-    if (!speakers.has(name)) throw inputError('digitSplit', `a speaker among ${[...speakers].sort().join(', ')}`, name);
+    if (!speakers.has(name))
+      throw inputError('digitSplit', `a speaker among ${[...speakers].sort().join(', ')}`, describe(name));
   }
   const all = Int32Array.from({ length: data.count }, (_, i) => i);
   const isTest = (i: number) =>
