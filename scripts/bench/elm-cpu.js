@@ -5,11 +5,10 @@
 //
 // Peers (scripts/bench/peers) run where Python has jax and torch (pip install jax torch); one that is missing is named.
 // --node adds other Node binaries to the comparison. Each contender is its own process; those that wait sleep.
-import { spawn } from 'node:child_process';
 import { dirname, join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { contender, median } from './contenders.js';
 
 const { values } = parseArgs({
   options: {
@@ -22,35 +21,6 @@ const { values } = parseArgs({
 });
 const peers = join(dirname(fileURLToPath(import.meta.url)), 'peers');
 
-/** A process that answers lines with lines. */
-function contender(name, command, args) {
-  const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'] });
-  let errors = '';
-  child.stderr.on('data', (chunk) => {
-    errors = `${errors}${chunk}`.slice(-2000);
-  });
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  const next = async () => {
-    const { value, done } = await lines.next();
-    if (done) throw new Error(errors.trim().split('\n').at(-1) || `${command} ended`);
-    return JSON.parse(value);
-  };
-  child.on('error', (error) => {
-    errors = error.message;
-  });
-  child.stdin.on('error', () => {});
-  return {
-    name,
-    ready: async () => (await next()).ready,
-    times: (count) => {
-      child.stdin.write(`${count}\n`);
-      return next();
-    },
-    end: () => child.stdin.end(),
-  };
-}
-
-const median = (list) => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)];
 const results = [];
 for (const one of values.cases.split(',')) {
   const [memory, batch] = one.split('x');

@@ -15,7 +15,7 @@ import { speakerList, speakersAbout } from '../train-digits-flags.js';
 
 export const evalCommand = command({
   name: 'eval',
-  summary: 'score a model on recordings, as the authors of the ELM do, on spoken digits or on tokens',
+  summary: 'score a model on recordings of cells, as its authors do, on spoken digits or tokens',
   description:
     'NeuronIO: runs the model from rest in overlapping windows, aligns the predicted soma voltage to the recorded mean and deviation, leaves out simulations with more than 24 spikes and the first 500 ms of the others, and scores spikes by ROC and the voltage in mV. Spoken digits (shd, shd-adding): accuracy, cross-entropy and confusion matrix on recordings it was not trained on. Tokens: the mean cross-entropy of the next token, for Mamba models.',
   operands: [{ name: 'model', about: 'a folder of a model, a run or an official checkpoint, or a .pt file' }],
