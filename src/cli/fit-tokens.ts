@@ -1,5 +1,4 @@
 /** @file A fit on a token task from start to report, as `train induction` and its siblings run it. */
-import { DendraError } from '../base/errors.js';
 import { lengthCurves, type ReportFigure, renderReport, trainingCurves, writeFigures } from '../figures/index.js';
 import {
   diskFolder,
@@ -12,7 +11,7 @@ import {
   within,
 } from '../train/index.js';
 import type { Call, Outcome } from './command.js';
-import { type RunPlace, release } from './run-folder.js';
+import { inRunFolder, type RunPlace } from './run-folder.js';
 import { counted, indented, textTable } from './text.js';
 
 type Surroundings = Pick<Call, 'signal' | 'progress' | 'note'>;
@@ -23,20 +22,13 @@ export async function fitTokensAndReport(
   place: RunPlace,
   { signal, progress, note }: Surroundings,
 ): Promise<Outcome> {
-  note(`${place.earlier ? 'resuming' : 'run'} ${place.path}`);
-  try {
+  return inRunFolder(place, `dendra train ${options.task}`, note, async () => {
     const warn = (message: string) => note(`warning: ${message}`);
     const fit = await fitTokens({ ...options, out: place.path, resume: place.resume, signal, progress, warn });
     const { path, pngUnavailable } = await writeTokenReport(fit, place.path);
     if (pngUnavailable) note(`warning: no PNG figures: ${pngUnavailable}`);
     return { json: fit.summary, text: fitText(fit, path) };
-  } catch (error) {
-    await release(place);
-    if (!(error instanceof DendraError) || error.code !== 'interrupted') throw error;
-    const [what] = error.message.split(';');
-    const advice = `go on with dendra train ${options.task} --resume ${place.path}`;
-    throw new DendraError('interrupted', `${what}; ${advice}`, { cause: error });
-  }
+  });
 }
 
 function fitText({ summary, selectedStep }: TokenFit, report: string): string {
