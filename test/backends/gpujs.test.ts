@@ -1,6 +1,6 @@
 /**
  * The GPU.js backend in its two modes that need nothing: `cpu` from the sources, `webasm` from a minified build, because GPU.js
- * reads a kernel's source text, and minifiers rewrite it. The modes of GPUs are tested where there is one.
+ * reads a kernel's source text, and minifiers rewrite it. `DENDRA_GPUJS_MODES=webgpu,headlessgl` adds modes that this machine has.
  */
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -11,7 +11,15 @@ import { gpujs, openSession } from '../../src/backends/index.js';
 import { eventsFromDense } from '../../src/base/events.js';
 import { Stream } from '../../src/base/random.js';
 import { ElmNeuron } from '../../src/elm/index.js';
-import { apply, type Backend, gradient, input, type Session, type Tensor } from '../../src/graph/index.js';
+import {
+  apply,
+  type Backend,
+  type GpujsMode,
+  gradient,
+  input,
+  type Session,
+  type Tensor,
+} from '../../src/graph/index.js';
 import { linear, meanSquaredError } from '../../src/ops/index.js';
 import { probe } from '../../src/runtime/probe.js';
 import { trainingProgram } from '../elm/golden.js';
@@ -50,15 +58,25 @@ async function minified(): Promise<Backend> {
   return (await import(pathToFileURL(join(outdir, 'gpujs.mjs')).href)).gpujs;
 }
 
-// Sessions share a machine and its pipelines as long as one is open.
 const small = await minified();
+// Sessions share a machine and its pipelines as long as one is open.
 const open = await Promise.all([gpujs.open({ mode: 'cpu' }), small.open({ mode: 'webasm' })]);
 await conformance(test, gpujs, { options: { mode: 'cpu' }, ...limits, skips });
 await conformance(test, { ...small, name: 'gpujs' }, { options: { mode: 'webasm' }, ...limits, skips });
 
+const further = (process.env.DENDRA_GPUJS_MODES ?? '').split(',').filter(Boolean) as GpujsMode[];
+for (const mode of further) {
+  open.push(await gpujs.open({ mode }));
+  await conformance(test, gpujs, { options: { mode }, ...limits, skips });
+}
+if (further.length === 0) test.skip('modes of GPUs', 'DENDRA_GPUJS_MODES names none (webgpu,headlessgl)');
+
 test('says what ran', () => {
   assert.is(open[0].execution.detail, 'mode cpu, executor generic');
   assert.is(open[1].execution.detail, 'mode webasm, executor fused-sync');
+  for (const [k, mode] of further.entries()) {
+    assert.match(open[2 + k].execution.detail ?? '', new RegExp(`^mode ${mode}, executor`));
+  }
   for (const session of open) session.dispose();
 });
 
