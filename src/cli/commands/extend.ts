@@ -38,6 +38,11 @@ const flags = {
       maximum: 1,
     }),
     aggregate: choice('of the windows; default max', ['max', 'mean']),
+    over: choice(
+      'what a channel of several states keeps: their mean step by step (default), the mean of what each keeps, or the slowest',
+      ['mean', 'meanOfProducts', 'slowest'],
+    ),
+    gate: whole('shortest sequence that is filtered; default 3/2 L', { minimum: 1 }),
     decoding: choice('whether generated tokens are filtered too; default plain: they are not', ['plain', 'filtered']),
   }),
   ...grouped('Δ scaling', { power: real('p of the factor (L/S)^p; default 1', { minimum: 0 }) }),
@@ -49,7 +54,7 @@ type ExtendCall = Call<typeof flags>;
 
 /** The flags that each method reads, beside those that all do. */
 const flagsOf: Readonly<Record<(typeof methods)[number], readonly (keyof typeof flags)[]>> = {
-  longmamba: ['data', 'bytes', 'windows', 'theta', 'globalShare', 'clamp', 'aggregate', 'decoding'],
+  longmamba: ['data', 'bytes', 'windows', 'theta', 'globalShare', 'clamp', 'aggregate', 'over', 'gate', 'decoding'],
   scaling: ['power'],
   dropping: ['keep'],
   stretch: [],
@@ -133,7 +138,7 @@ async function extendMamba(
     const extension = tokenDropping(config, { trainingLength: L, keep });
     return done(extension, `the ${keep ?? L} tokens of largest Δ stay at block ${Math.floor(config.layers / 2)}`);
   }
-  const { data, bytes, windows: count = 5, theta, globalShare, clamp, aggregate, decoding } = given;
+  const { data, bytes, windows: count = 5, theta, globalShare, clamp, aggregate, over, gate, decoding } = given;
   const sample = await modelWindows(loaded, folder, { data, bytes, count, length: L });
   const options: LongMambaOptions = {
     trainingLength: L,
@@ -142,6 +147,8 @@ async function extendMamba(
     globalShare,
     clamp,
     aggregate,
+    over,
+    from: gate,
     decoding,
   };
   const each = Array.from({ length: count }, (_, k): TokenIds => {
