@@ -4,7 +4,7 @@
 //   node scripts/build.js --no-types
 //   node scripts/experiments/shd-adding.js --data SHARDS --out FOLDER --workers 2 --limit-minutes 60
 //   node scripts/experiments/shd-adding.js --out FOLDER --table        only the table of what is there
-//   npx esbuild scripts/experiments/shd-adding.js --bundle --platform=node --format=esm --outfile=digits.mjs \
+//   npx esbuild scripts/experiments/shd-adding.js --bundle --platform=node --format=esm --outfile=digits.mjs --external:webgpu --external:gl \
 //     --banner:js="import{createRequire as makeRequire}from'node:module';const require=makeRequire(import.meta.url);"
 //
 // The bundle needs nothing but Node and the spikes. Cells are taken in the order of their worth. What is finished stands in

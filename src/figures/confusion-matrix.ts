@@ -1,5 +1,6 @@
 /** @file Which classes a classifier takes for which. */
 import { inputError } from '../base/errors.js';
+import { fitText, textWidth } from './font/text.js';
 import { heatMap } from './heat-map.js';
 import { significant } from './numbers.js';
 import { element, figure, panel, text } from './svg.js';
@@ -13,8 +14,7 @@ export interface ConfusionMatrix {
 }
 
 /** Room for cells; names of classes stand left of it and below. */
-const sides = { least: 260, cell: 26, most: 560 };
-const left = 96;
+const sides = { least: 260, cell: 26, most: 640 };
 const top = 36;
 
 /**
@@ -32,7 +32,9 @@ export function confusionMatrix({ counts, classes, title }: ConfusionMatrix): st
     const total = row.reduce((sum, count) => sum + count, 0);
     return row.map((count) => (total > 0 ? count / total : 0));
   });
-  const side = Math.min(sides.most, Math.max(sides.least, sides.cell * n));
+  const longest = Math.max(...classes.map((name) => textWidth(name, font.sizes.tick)));
+  const left = Math.max(size.left, Math.ceil(longest) + size.margin + 8);
+  const side = Math.min(sides.most, Math.max(sides.least, Math.max(sides.cell, longest + 8) * n));
   const box = { x: left, y: top, width: side, height: side };
   const samples = counts.flat().reduce((sum, count) => sum + count, 0);
   const right = counts.reduce((sum, row, k) => sum + row[k], 0);
@@ -48,7 +50,10 @@ export function confusionMatrix({ counts, classes, title }: ConfusionMatrix): st
   const middle = (k: number) => (k + 0.5) * cell;
   for (const [k, name] of classes.entries()) {
     draw += text(left - 8, top + middle(k) + 4, name, { anchor: 'end', size: font.sizes.tick });
-    draw += text(left + middle(k), top + side + size.ticks, name, { anchor: 'middle', size: font.sizes.tick });
+    draw += text(left + middle(k), top + side + size.ticks, fitText(name, cell, font.sizes.tick), {
+      anchor: 'middle',
+      size: font.sizes.tick,
+    });
   }
   for (const [r, row] of share.entries()) {
     for (const [c, part] of row.entries()) {

@@ -34,8 +34,7 @@ export function runFigures({
     figures.push({
       id: 'listening',
       title: 'While it listens',
-      caption:
-        'Above, the spikes of the auditory channels, high frequencies at the top; below them what each memory unit holds; at the bottom what it would answer if the sound ended then. The dashed line marks where the second digit begins. Only the answer after the last step counts.',
+      caption: `Above, the spikes of the auditory channels, high frequencies at the top; below them what each memory unit holds; at the bottom what it would answer if the sound ended then.${heard.boundariesMs?.length ? ' The dashed line marks where the second digit begins.' : ''} Only the answer after the last step counts.`,
       svg: listening(heard),
     });
   }
