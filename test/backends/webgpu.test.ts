@@ -145,9 +145,7 @@ if (!availability.available) test.skip('all', availability.reason);
 else {
   // Sessions share one device as long as one is open.
   const open = await WebgpuSession.open();
-  const notYet = 'its kernel is not written yet';
-  const skips = { causalConv: notYet, embedding: notYet, rmsNorm: notYet, selectiveScan: notYet };
-  await conformance(test, webgpu, { outputs: 1e-4, gradients: 1e-3, skips });
+  await conformance(test, webgpu, { outputs: 1e-4, gradients: 1e-3 });
 
   for (const [name, machine, changes] of [
     ['as the device is', {}, {}],

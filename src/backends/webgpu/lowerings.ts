@@ -7,6 +7,8 @@ import { linear } from './kernels/linear.js';
 import * as losses from './kernels/losses.js';
 import { lstmScan } from './kernels/lstm-scan.js';
 import * as optimisers from './kernels/optimisers.js';
+import { selectiveScan } from './kernels/selective-scan.js';
+import * as sequence from './kernels/sequence.js';
 import { synapticDrive } from './kernels/synaptic-drive.js';
 
 export const lowerings: Readonly<Record<string, Lowering>> = {
@@ -15,9 +17,11 @@ export const lowerings: Readonly<Record<string, Lowering>> = {
   adamax: optimisers.adamax,
   add: elementwise.add,
   bceWithLogits: losses.bceWithLogits,
+  causalConv: sequence.causalConv,
   clipByGlobalNorm: optimisers.clipByGlobalNorm,
   dropout: elementwise.dropout,
   elmScan,
+  embedding: sequence.embedding,
   interpolate: elementwise.interpolate,
   keepAbove: elementwise.keepAbove,
   leakyTrace,
@@ -26,7 +30,9 @@ export const lowerings: Readonly<Record<string, Lowering>> = {
   meanSquaredError: losses.meanSquaredError,
   memoryDecay: elementwise.memoryDecay,
   multiply: elementwise.multiply,
+  rmsNorm: sequence.rmsNorm,
   scale: elementwise.scale,
+  selectiveScan,
   slice: elementwise.slice,
   softmaxCrossEntropy: losses.softmaxCrossEntropy,
   sum: elementwise.sum,
