@@ -1,9 +1,11 @@
 /** Mamba models from nothing: configuration, initialisation, chunks, state, generation. */
+import { openSession } from '../../src/backends/index.js';
 import { Stream } from '../../src/base/random.js';
-import { apply, input } from '../../src/graph/index.js';
-import { generate, MambaModel, mambaConfig, sampleToken, weightDecays } from '../../src/mamba/index.js';
-import { multiply } from '../../src/ops/index.js';
+import { apply, gradient, input } from '../../src/graph/index.js';
+import { generate, MambaModel, mambaConfig, mambaLogits, sampleToken, weightDecays } from '../../src/mamba/index.js';
+import { multiply, softmaxCrossEntropy } from '../../src/ops/index.js';
 import { allClose, assert, suite, throws } from '../harness.js';
+import { nextTokens } from './golden.js';
 
 const test = suite('mamba/model');
 const tokens = (samples: number, steps: number, vocabulary: number, seed = 1) => {
@@ -99,6 +101,30 @@ test('a delta hook reaches every block, with inputs of its own', async () => {
   assert.ok(none.state[1].memory.every((h) => h === 0));
   plain.dispose();
   scaled.dispose();
+});
+
+test('any number of threads gives the same bits, gradients included', async () => {
+  const model = MambaModel.create({ vocabulary: 11, width: 24, layers: 2, stateSize: 5 }, 3);
+  const ids = tokens(2, 75, 11);
+  const runs = [1, 2, 3].map(async (threads) => {
+    const session = await openSession('wasm', { threads });
+    model.define(session);
+    const traced = model.trace(input('ids', 'int', ids.shape));
+    const logits = mambaLogits(model.config, traced.hidden, traced.parameters);
+    const { loss } = apply(softmaxCrossEntropy, { logits, labels: input('labels', 'int', ids.shape) });
+    const names = [...model.parameters.keys()];
+    const slopes = gradient(
+      loss,
+      names.map((name) => traced.parameters[name]),
+    );
+    const plan = await session.compile({ outputs: Object.fromEntries(names.map((name, k) => [name, slopes[k]])) });
+    const results = await plan.run({ ids: ids.data, labels: nextTokens(ids) });
+    session.dispose();
+    return results;
+  });
+  const [one, ...others] = await Promise.all(runs);
+  for (const other of others) assert.equal(other, one);
+  for (const values of Object.values(one)) assert.ok(values.some((value) => value !== 0));
 });
 
 test('token ids outside the vocabulary are refused', async () => {
