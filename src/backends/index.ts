@@ -16,9 +16,23 @@ export const backends: readonly Backend[] = [webgpu, wasm, gpujs, reference];
 
 export type BackendChoice = BackendName | 'auto';
 
+/** What the environment variable `DENDRA_BACKEND` says `auto` shall take, if it does. */
+export function preferredBackend(): BackendName | undefined {
+  const name = globalThis.process?.env?.DENDRA_BACKEND;
+  if (!name) return undefined;
+  requireOneOf(
+    'DENDRA_BACKEND',
+    'backend',
+    name,
+    backends.map((backend) => backend.name),
+  );
+  return name as BackendName;
+}
+
 /**
  * Opens a session on the named backend, or with `auto` on the first that is available here (a GPU that is imitated in
- * software does not count). Float64 is the reference's.
+ * software does not count) or that the environment variable `DENDRA_BACKEND` names. Float64 is the reference's. What is
+ * fastest for an ELM of a given size, `chooseBackend` tells.
  * What runs is in `session.execution`.
  */
 export async function openSession(choice: BackendChoice = 'auto', options: SessionOptions = {}): Promise<Session> {
@@ -26,6 +40,8 @@ export async function openSession(choice: BackendChoice = 'auto', options: Sessi
   requireOneOf('openSession', 'backend', choice, ['auto', ...names]);
   if (choice === 'auto') {
     if (options.precision === 'float64') return reference.open(options);
+    const preferred = preferredBackend();
+    if (preferred) return openSession(preferred, options);
     for (const backend of backends) {
       const availability = await backend.probe();
       if (availability.available && !availability.software) return backend.open(options);

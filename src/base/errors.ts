@@ -2,10 +2,10 @@
  * @file The one shape of an error: `<function>: expected X, got Y; do Z`.
  *
  * Bad input is refused before work starts. The code decides the exit status of the command: `input` and `usage` are the
- * caller's to mend (2), `unavailable` says that this machine lacks something, `failed` is everything else (1),
- * `interrupted` is the user's wish (130).
+ * caller's to mend (2), `unavailable` says that this machine lacks something, `device-lost` that a GPU went away in the middle
+ * of the work, `failed` is everything else (1), `interrupted` is the user's wish (130).
  */
-export type ErrorCode = 'input' | 'usage' | 'unavailable' | 'failed' | 'interrupted';
+export type ErrorCode = 'input' | 'usage' | 'unavailable' | 'device-lost' | 'failed' | 'interrupted';
 
 export class DendraError extends Error {
   readonly code: ErrorCode;

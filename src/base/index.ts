@@ -5,3 +5,4 @@ export * from './float16.js';
 export * from './options.js';
 export * from './random.js';
 export * from './units.js';
+export * from './version.js';

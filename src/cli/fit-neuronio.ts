@@ -32,6 +32,7 @@ async function fitThenReport(
     signal,
     progress,
     warn: (message) => note(`warning: ${message}`),
+    note,
   });
   const { summary, neuron, selectedStep } = fit;
   const shown = counter('report', 'windows', progress);

@@ -15,6 +15,7 @@ const exitCodes: Readonly<Record<ErrorCode, number>> = {
   input: 2,
   usage: 2,
   unavailable: 1,
+  'device-lost': 1,
   failed: 1,
   interrupted: 130,
 };

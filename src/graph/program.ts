@@ -160,9 +160,10 @@ export interface MemoryPlan {
 
 /**
  * Packs blocks into one arena so that blocks whose lifetimes overlap do not: largest first, each at the lowest offset that
- * is free for its whole life. Sizes are rounded up to `alignment` elements.
+ * is free for its whole life. Sizes are rounded up to `alignment` elements. No block lies across a multiple of `page`
+ * elements, so that an arena may be several buffers; a larger block than that is for the caller to refuse.
  */
-export function planMemory(blocks: readonly Block[], alignment = 1): MemoryPlan {
+export function planMemory(blocks: readonly Block[], alignment = 1, page = Number.POSITIVE_INFINITY): MemoryPlan {
   const round = (size: number) => Math.ceil(size / alignment) * alignment;
   const order = blocks.map((_, k) => k).sort((a, b) => blocks[b].size - blocks[a].size || a - b);
   const placed: { block: Block; start: number; end: number }[] = [];
@@ -174,10 +175,11 @@ export function planMemory(blocks: readonly Block[], alignment = 1): MemoryPlan 
     const neighbours = placed
       .filter(({ block: other }) => other.first <= block.last && block.first <= other.last)
       .sort((a, b) => a.start - b.start);
+    const within = (start: number) => ((start % page) + needed > page ? start + page - (start % page) : start);
     let start = 0;
     for (const neighbour of neighbours) {
       if (neighbour.start - start >= needed) break;
-      start = Math.max(start, neighbour.end);
+      start = within(Math.max(start, neighbour.end));
     }
     offsets[k] = start;
     placed.push({ block, start, end: start + needed });

@@ -103,6 +103,7 @@ export async function findGpu(): Promise<GpuAdapter> {
 const raised = [
   'maxStorageBufferBindingSize',
   'maxBufferSize',
+  'maxStorageBuffersPerShaderStage',
   'maxComputeWorkgroupStorageSize',
   'maxComputeInvocationsPerWorkgroup',
   'maxComputeWorkgroupSizeX',

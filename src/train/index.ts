@@ -1,3 +1,4 @@
+export * from './auto.js';
 export * from './averaging.js';
 export * from './bench-elm.js';
 export * from './checkpoint.js';
@@ -24,6 +25,7 @@ export * from './optimisers.js';
 export * from './plan.js';
 export * from './progress.js';
 export * from './record.js';
+export * from './recovery.js';
 export * from './schedules.js';
 export * from './storage.js';
 export * from './task.js';

@@ -27,6 +27,8 @@ export interface TrainOptions {
   readonly resume?: boolean;
   /** let a run go on where its bits would differ: another backend, precision, SIMD variant or adapter */
   readonly allowDifferent?: boolean;
+  /** why a run goes on that was not stopped by its owner; told, with the step from which it goes on */
+  readonly recovered?: string;
   /** updates between checkpoints; default `plan.validEvery` */
   readonly checkpointEvery?: number;
   /** updates between looks at the mean loss; default steps/200, from 1 to 100 */
@@ -120,6 +122,8 @@ class Loop {
     if (loaded) this.#restore(loaded);
     await this.#note('resume', { execution: this.#session.execution });
     for (const message of loaded?.warnings ?? []) await this.#warn(message);
+    const { recovered } = this.#options;
+    if (recovered) await this.#warn(`${recovered}; training goes on from step ${this.#state.step}`);
   }
 
   #restore({ state, arrays }: Checkpoint<LoopState>): void {

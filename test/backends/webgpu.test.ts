@@ -151,6 +151,7 @@ else {
     ['as the device is', {}, {}],
     ['without subgroups', { lanes: 1 }, {}],
     ['weights from memory', { registers: 1024 }, {}],
+    ['an arena of several buffers', { bufferBytes: 24_064 }, {}],
     ['more samples than workgroups', {}, { samples: 300, steps: 5, units: 9, hidden: 18 }],
   ] as const) {
     test(`a training step, ${name}`, async () => {
@@ -205,6 +206,34 @@ else {
     );
     const falling = { ...small, channels: Int32Array.of(3, 1), offsets: Int32Array.of(0, 2, 1) };
     await throws(() => few.run({ x: falling, w: new Float32Array(18) }), /offsets that never fall/);
+  });
+
+  test('spikes of both signs, whose values are not uploaded, and others after them', async () => {
+    const x = input('x', 'events', [2, 2, 5]);
+    const weight = input('weight', 'float', [3, 5]);
+    const { y } = apply(ops.linear, { x, weight });
+    const { loss } = apply(ops.meanSquaredError, { prediction: y, target: input('target', 'float', [2, 2, 3]) });
+    const program = { outputs: { y, dWeight: gradient(loss, [weight])[0] } };
+    const [plan, expected] = [await open.compile(program), await (await reference.open()).compile(program)];
+    for (const values of [
+      [1, -1, -1, 1, 1, -1, 1],
+      [1, -1, 0.5, 2, 1, -3, 1],
+      [-1, 1, 1, -1, 1, 1, -1],
+    ]) {
+      const feeds = {
+        x: {
+          shape: [2, 2, 5] as const,
+          offsets: Int32Array.of(0, 2, 5, 5, 7),
+          channels: Int32Array.of(0, 4, 1, 1, 3, 2, 4),
+          values: Float32Array.from(values),
+        },
+        weight: Float32Array.from({ length: 15 }, (_, i) => Math.sin(i)),
+        target: new Float32Array(12),
+      };
+      const [actual, wanted] = [await plan.run(feeds), await expected.run(feeds)];
+      for (const name of ['y', 'dWeight'] as const) allClose(actual[name], wanted[name], { relative: 1e-5 }, name);
+    }
+    plan.dispose();
   });
 
   test('matrix products by tiles', async () => {

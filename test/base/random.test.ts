@@ -25,6 +25,22 @@ test('Threefry-2x32-20 gives the published known answers', () => {
   }
 });
 
+test('words are what draws one by one are, from any position', () => {
+  for (const [before, count] of [
+    [0, 0],
+    [0, 7],
+    [1, 6],
+    [3, 1],
+    [2, 8],
+  ]) {
+    const [one, many] = [new Stream(3, 'words'), new Stream(3, 'words')];
+    for (let k = 0; k < before; k++) assert.is(one.bits32(), many.bits32());
+    const expected = Array.from({ length: count }, () => one.bits32());
+    assert.equal([...many.words(count)], expected);
+    assert.is(many.bits32(), one.bits32());
+  }
+});
+
 test('a stream is a function of its key alone', () => {
   const draw = (seed: number, purpose: string, index: number) => {
     const stream = new Stream(seed, purpose, index);

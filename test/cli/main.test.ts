@@ -129,7 +129,8 @@ test('backends says what runs', async () => {
   assert.is(reference.threads, 1);
   assert.ok(backends.every((one: { available: boolean; reason?: string }) => one.available || one.reason));
   assert.ok(backends.some((one: { name: string; available: boolean }) => one.name === auto && one.available));
-  assert.match((await dendra(['backends'])).stdout, new RegExp(`auto takes ${auto}\n$`));
+  const told = await dendra(['backends', '--memory', '100', '--batch', '256']);
+  assert.match(told.stdout, /for 100 memory units and 256 windows a step, auto takes \w+: /);
 });
 
 test('nothing was left behind by what was refused', () => {

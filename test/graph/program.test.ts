@@ -9,10 +9,11 @@ const test = suite('graph/program');
 test('planned blocks that live at the same time never overlap', () => {
   const block = fc.record({ size: fc.integer({ min: 1, max: 50 }), first: fc.nat(20), length: fc.nat(10) });
   fc.assert(
-    fc.property(fc.array(block, { maxLength: 25 }), (drawn) => {
+    fc.property(fc.array(block, { maxLength: 25 }), fc.constantFrom(52, 72, undefined), (drawn, page) => {
       const blocks = drawn.map(({ size, first, length }) => ({ size, first, last: first + length }));
-      const { offsets, size } = planMemory(blocks, 4);
+      const { offsets, size } = planMemory(blocks, 4, page);
       blocks.forEach((a, i) => {
+        if (page) assert.ok((offsets[i] % page) + a.size <= page, 'no block lies across pages');
         assert.is(offsets[i] % 4, 0);
         assert.ok(offsets[i] + a.size <= size);
         blocks.slice(0, i).forEach((b, j) => {

@@ -19,7 +19,9 @@ const { values } = parseArgs({
   },
 });
 const [memory, batch, steps] = [values.memory, values.batch, values.steps].map(Number);
-const session = await openSession(values.backend);
+// A backend with modes may be named with one, as in gpujs:webgpu.
+const [backend, chosenMode] = values.backend.split(':');
+const session = await openSession(backend, { mode: chosenMode });
 const neuron = ElmNeuron.create({ ...elmPresets.script, memory });
 neuron.define(session);
 for (const name of neuron.trainable) {

@@ -100,15 +100,20 @@ def forward(p, x):
     return model(p, x)
 
 
-different = 2 if B > 512 else 4
-batches = [
-    (
-        jnp.asarray(rng.random((T, B, INPUTS), np.float32) < 14.1 / INPUTS, jnp.float32),
-        jnp.asarray(rng.random((T, B)) < 0.001, jnp.float32),
-        jnp.asarray(rng.standard_normal((T, B)), jnp.float32),
+different = 1 if B > 512 else 4
+
+
+@jax.jit
+def draw(key):
+    spikes, targets, soma = jax.random.split(key, 3)
+    return (
+        jax.random.bernoulli(spikes, 14.1 / INPUTS, (T, B, INPUTS)).astype(jnp.float32),
+        jax.random.bernoulli(targets, 0.001, (T, B)).astype(jnp.float32),
+        jax.random.normal(soma, (T, B)),
     )
-    for _ in range(different)
-]
+
+
+batches = [draw(jax.random.key(k)) for k in range(different)]
 zeros = jax.tree.map(jnp.zeros_like, parameters)
 state = (parameters, zeros, zeros, jnp.float32(0))
 

@@ -19,6 +19,7 @@ parser.add_argument("--memory", type=int, default=20)
 parser.add_argument("--batch", type=int, default=8)
 parser.add_argument("--steps", type=int, default=500)
 parser.add_argument("--style", choices=["official", "graph"], default="official")
+parser.add_argument("--inference", action="store_true", help="time the forward pass alone")
 options = parser.parse_args()
 torch.manual_seed(0)
 torch.backends.cuda.matmul.allow_tf32 = True
@@ -100,10 +101,13 @@ def draw():
     )
 
 
-batches = [draw() for _ in range(2)]
+batches = [draw() for _ in range(2 if B <= 512 else 1)]
 
 
 def step(x, spike, soma):
+    if options.inference:
+        with torch.no_grad():
+            return model(x)
     optimiser.zero_grad(set_to_none=not graph_style)
     y = model(x)
     loss = 0.5 * bce(y[..., 0], spike) + 0.5 * mse(y[..., 1], soma)
@@ -124,13 +128,13 @@ if graph_style:
         step(*fixed)
 
     def once(k):
-        for to, source in zip(fixed, batches[k % 2]):
+        for to, source in zip(fixed, batches[k % len(batches)]):
             to.copy_(source)
         graph.replay()
 else:
 
     def once(k):
-        step(*batches[k % 2])
+        step(*batches[k % len(batches)])
 
 
 def run(count):

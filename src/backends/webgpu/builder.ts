@@ -5,24 +5,31 @@
  */
 import type { Shape } from '../../base/arrays.js';
 import type { Feeds } from '../../graph/backend.js';
-import { bindings, library, u } from './wgsl.js';
+import { arenaBinding, bindings, library, u } from './wgsl.js';
 
 export type BufferName = 'vars' | 'arena' | 'feeds' | 'tables';
 
-/** A stretch of one of the four buffers, in elements of 4 bytes. */
+/** A stretch of one of the four buffers, in elements of 4 bytes. A large arena is several buffers, its pages. */
 export class Ref {
   readonly buffer: BufferName;
   readonly size: number;
   readonly #place: () => number;
+  readonly #pageSize: number;
 
-  constructor(buffer: BufferName, size: number, place: () => number) {
+  constructor(buffer: BufferName, size: number, place: () => number, pageSize = Number.POSITIVE_INFINITY) {
     this.buffer = buffer;
     this.size = size;
     this.#place = place;
+    this.#pageSize = pageSize;
+  }
+
+  /** which of the buffers of that name */
+  get page(): number {
+    return Math.floor(this.#place() / this.#pageSize);
   }
 
   get offset(): number {
-    return this.#place();
+    return this.#place() % this.#pageSize;
   }
 
   /** The element as a float. */
@@ -42,7 +49,8 @@ export class Ref {
   }
 
   #element(index: string): string {
-    return this.offset === 0 ? `${this.buffer}[${index}]` : `${this.buffer}[${u(this.offset)} + ${index}]`;
+    const name = this.page === 0 ? this.buffer : `${this.buffer}${this.page}`;
+    return this.offset === 0 ? `${name}[${index}]` : `${name}[${u(this.offset)} + ${index}]`;
   }
 }
 
@@ -94,14 +102,23 @@ export function kernelOf(parts: KernelParts): Kernel {
   const { label, groups, threads, declarations, body, subgroups } = parts;
   const across = Math.min(groups, widest);
   const down = Math.ceil(groups / across);
-  const code = () => `${subgroups ? 'enable subgroups;\n' : ''}${bindings}${library}${declarations?.() ?? ''}
+  const code = () => {
+    const text = `${declarations?.() ?? ''}
 @compute @workgroup_size(${threads})
 fn main(@builtin(workgroup_id) groupId: vec3u, @builtin(local_invocation_index) lane: u32) {
   let group = ${down === 1 ? 'groupId.x' : `groupId.y * ${u(across)} + groupId.x;\n  if (group >= ${u(groups)}) { return; }`};
 ${body()}
 }
 `;
+    return `${subgroups ? 'enable subgroups;\n' : ''}${bindings}${furtherArenas(text)}${library}${text}`;
+  };
   return { label, groups: [across, down], code };
+}
+
+/** Declarations of the pages of the arena after the first that a kernel mentions. */
+function furtherArenas(text: string): string {
+  const pages = new Set([...text.matchAll(/\barena(\d+)\b/g)].map(([, page]) => Number(page)));
+  return [...pages].map((page) => arenaBinding(page)).join('');
 }
 
 /** What the device offers to kernels. */
@@ -112,6 +129,8 @@ export interface Machine {
   readonly threads: number;
   /** 32-bit registers that a workgroup may fill; no API tells, so it is NVIDIA's, and others are alike */
   readonly registers: number;
+  /** bytes of a buffer at most */
+  readonly bufferBytes: number;
   /** whether passing tiles through workgroup memory pays; it does not where a CPU imitates the GPU */
   readonly tiles: boolean;
 }

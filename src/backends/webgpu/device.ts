@@ -11,6 +11,7 @@ export class SharedDevice {
   readonly machine: Machine;
   /** The message of the first error that no one else caught; runs fail with it. */
   #failure: string | undefined;
+  #lost = false;
   #users = 0;
 
   constructor(gpu: GpuDevice) {
@@ -20,6 +21,7 @@ export class SharedDevice {
       lanes: gpu.lanes,
       threads: Math.min(limits.maxComputeInvocationsPerWorkgroup, limits.maxComputeWorkgroupSizeX),
       registers: 65536,
+      bufferBytes: Math.min(limits.maxStorageBufferBindingSize, limits.maxBufferSize),
       tiles: !gpu.software,
     };
     gpu.device.addEventListener('uncapturederror', (event) => {
@@ -28,6 +30,7 @@ export class SharedDevice {
     gpu.device.lost.then(({ reason, message }) => {
       if (current?.device === this) current = undefined;
       if (reason !== 'destroyed' || this.#users > 0) {
+        this.#lost = true;
         this.#failure = `the GPU device was lost (${message}); open a new session and go on from the last checkpoint`;
       }
     });
@@ -38,16 +41,19 @@ export class SharedDevice {
   }
 
   check(where: string): void {
-    if (this.#failure)
-      throw new DendraError('failed', `${where}: expected a working GPU device, got: ${this.#failure}`);
+    if (this.#failure) throw this.#error(where);
   }
 
   /** Turns whatever the GPU throws after a failure into an error that tells it. */
-  explain(where: string, error: unknown): Error {
-    if (!this.#failure) return error as Error;
-    return new DendraError('failed', `${where}: expected a working GPU device, got: ${this.#failure}`, {
-      cause: error,
-    });
+  async explain(where: string, error: unknown): Promise<Error> {
+    // What was under way may fail before the device says that it is lost.
+    if (!this.#failure) await Promise.race([this.device.lost, new Promise((resolve) => setTimeout(resolve, 100))]);
+    return this.#failure ? this.#error(where, error) : (error as Error);
+  }
+
+  #error(where: string, cause?: unknown): DendraError {
+    const code = this.#lost ? 'device-lost' : 'failed';
+    return new DendraError(code, `${where}: expected a working GPU device, got: ${this.#failure}`, { cause });
   }
 
   use(): void {

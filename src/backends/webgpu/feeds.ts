@@ -3,16 +3,16 @@
  * events lie), then dense inputs and event offsets, which have fixed places, then the events, whose number changes. The
  * buffer grows when more events come than ever before.
  *
- * A large batch holds millions of events, and the host must not keep the GPU waiting. So one pass over them checks the
- * channels, packs two into a word where there are at most 65536, and finds out whether all values are 1, as spikes are:
- * then values are not uploaded at all.
+ * A large batch holds millions of events, and the host must not keep the GPU waiting. So one pass over them (see
+ * event-packer.ts) checks and packs them straight into mapped memory; values are uploaded only where they are not all ±1.
  */
 import { type Shape, sizeOf } from '../../base/arrays.js';
 import { inputError } from '../../base/errors.js';
 import { checkEventOffsets, checkEvents, type Events } from '../../base/events.js';
 import type { Feeds } from '../../graph/backend.js';
 import type { Tensor } from '../../graph/tensor.js';
-import { type EventsRef, type PlanBuilder, Ref } from './builder.js';
+import { type EventsRef, type Machine, type PlanBuilder, Ref } from './builder.js';
+import { eventPacker, mostPackedChannels } from './event-packer.js';
 import { sortEvents } from './kernels/events.js';
 import { u } from './wgsl.js';
 
@@ -26,14 +26,13 @@ interface EventsInput {
   readonly offsets: Ref;
   /** word numbers of the places of channels, values and the order by channel */
   readonly words: readonly [number, number, number];
-  /** whether two channels share a word */
-  readonly paired: boolean;
+  /** whether two events share a word */
+  readonly packed: boolean;
   capacity: number;
   order: boolean;
-  /** of the run at hand: the channels as they are uploaded, how many events, whether all values are 1 */
-  packed: Uint16Array | Int32Array;
+  /** events of the run at hand, and whether their values must be uploaded */
   count: number;
-  ones: boolean;
+  valued: boolean;
 }
 
 export class FeedLayout {
@@ -73,21 +72,23 @@ export class FeedLayout {
     const shape = tensor.shape as readonly [number, number, number];
     const [samples, steps, channels] = shape;
     const offsets = this.#reserve(samples * steps + 1, 'fed');
-    const paired = channels <= 65536;
+    const packed = channels <= mostPackedChannels;
     const place = () => this.word({ compute: () => 0, kind: 'bits' });
     const places = [place(), place(), place()] as const;
     const [channelsAt, valuesAt, orderAt] = places.map(({ expression }) => expression);
+    const half = (event: string) => `(feeds[${channelsAt} + (${event}) / 2u] >> ((${event}) % 2u * 16u))`;
     let starts: Ref | undefined;
     const slot = (index: string) => `feeds[${orderAt} + ${index}]`;
     const ref: EventsRef = {
       shape,
       offsets,
       channel: (event) =>
-        paired
-          ? `((feeds[${channelsAt} + (${event}) / 2u] >> ((${event}) % 2u * 16u)) & 0xffffu)`
-          : `feeds[${channelsAt} + ${event}]`,
-      // Place 0 stands for values that are all 1.
-      value: (event) => `select(bitcast<f32>(feeds[${valuesAt} + ${event}]), 1f, ${valuesAt} == 0u)`,
+        packed ? `(${half(event)} & ${u(mostPackedChannels - 1)})` : `feeds[${channelsAt} + ${event}]`,
+      // Place 0 stands for values that are the signs of the packed events.
+      value: (event) =>
+        packed
+          ? `select(bitcast<f32>(feeds[${valuesAt} + ${event}]), select(1f, -1f, (${half(event)} & ${u(mostPackedChannels)}) != 0u), ${valuesAt} == 0u)`
+          : `bitcast<f32>(feeds[${valuesAt} + ${event}])`,
       byChannel: () => {
         if (!starts) {
           starts = this.#reserve(samples * (channels + 1), 'own');
@@ -102,8 +103,7 @@ export class FeedLayout {
       },
     };
     const words = places.map(({ index }) => index) as [number, number, number];
-    const packed = new Uint16Array(0);
-    const input = { name, offsets, words, paired, capacity: 0, order: false, ref, packed, count: 0, ones: false };
+    const input = { name, offsets, words, packed, capacity: 0, order: false, ref, count: 0, valued: true };
     this.#events.set(name, input);
     return ref;
   }
@@ -122,27 +122,15 @@ export class FeedLayout {
     this.#total = at;
   }
 
-  /** Checks and packs the events of these feeds; gives the elements that the buffer must have. */
+  /** Looks at how many events these feeds have; gives the elements that the buffer must have. */
   prepare(feeds: Feeds): number {
     let grown = false;
     for (const input of this.#events.values()) {
-      const events = feeds[input.name] as Events;
-      const where = `run: input \`${input.name}\``;
-      input.count = checkEventOffsets(where, events);
+      input.count = checkEventOffsets(`run: input \`${input.name}\``, feeds[input.name] as Events);
       if (input.count > input.capacity) {
         // Some more than needed, so that a slightly larger batch does not grow it again.
         input.capacity = align(Math.ceil(input.count * 1.25));
-        if (input.paired) input.packed = new Uint16Array(input.capacity);
         grown = true;
-      }
-      if (input.paired) {
-        const found = packEvents(events, input.count, input.packed as Uint16Array);
-        if (!found.inRange) checkEvents(where, events);
-        input.ones = found.ones;
-      } else {
-        checkEvents(where, events);
-        input.packed = events.channels;
-        input.ones = false;
       }
     }
     if (grown) {
@@ -152,19 +140,16 @@ export class FeedLayout {
     return this.#total;
   }
 
-  /** Elements that a staging buffer must have for any feeds within the capacity. */
+  /** Elements that staging memory must have for any feeds within the capacity, but for the values of events. */
   stagingSize(): number {
     let size = this.#fed;
-    for (const { capacity } of this.#events.values()) size += 2 * capacity;
+    for (const input of this.#events.values()) size += channelSpace(input);
     return size;
   }
 
-  /** Writes what was prepared into staging memory; says what must be copied where, in elements. */
+  /** Writes everything but values of events into staging memory; says what must be copied where, in elements. */
   fill(staging: ArrayBuffer, feeds: Feeds): Stretch[] {
     const [floats, bits] = [new Float32Array(staging), new Uint32Array(staging)];
-    this.#words.forEach(({ compute, kind }, k) => {
-      (kind === 'float' ? floats : bits)[k] = compute(feeds);
-    });
     for (const { name, ref } of this.#dense) {
       const value = feeds[name] as Float32Array | Float64Array | Int32Array;
       (value instanceof Int32Array ? bits : floats).set(value, ref.offset);
@@ -172,24 +157,50 @@ export class FeedLayout {
     const stretches: Stretch[] = [{ source: 0, target: 0, count: this.#fed }];
     let source = this.#fed;
     let target = this.#fixed;
-    const copy = (count: number, to: number) => {
-      if (count > 0) stretches.push({ source, target: to, count });
-      source += count;
-    };
+    const places: [word: number, place: number][] = [];
     for (const input of this.#events.values()) {
-      const { name, offsets, words, capacity, count, packed, paired, ones } = input;
+      const { name, offsets, words, capacity, count, packed } = input;
       const events = feeds[name] as Events;
       bits.set(events.offsets, offsets.offset);
-      const valuesAt = target + (paired ? capacity / 2 : capacity);
-      bits[words[0]] = target;
-      bits[words[1]] = ones ? 0 : valuesAt;
-      bits[words[2]] = valuesAt + capacity;
-      if (paired) new Uint16Array(staging, source * 4).set((packed as Uint16Array).subarray(0, count));
-      else bits.set(packed.subarray(0, count), source);
-      copy(paired ? Math.ceil(count / 2) : count, target);
-      if (!ones) {
-        floats.set(events.values.subarray(0, count), source);
-        copy(count, valuesAt);
+      if (packed) {
+        const found = eventPacker()(events, count, bits.subarray(source));
+        if (!found.inRange) checkEvents(`run: input \`${name}\``, events);
+        input.valued = !found.unit;
+      } else {
+        checkEvents(`run: input \`${name}\``, events);
+        bits.set(events.channels.subarray(0, count), source);
+      }
+      const valuesAt = target + channelSpace(input);
+      places.push([words[0], target], [words[1], input.valued ? valuesAt : 0], [words[2], valuesAt + capacity]);
+      if (count > 0) stretches.push({ source, target, count: packed ? Math.ceil(count / 2) : count });
+      source += channelSpace(input);
+      target += spaceOf(input);
+    }
+    this.#words.forEach(({ compute, kind }, k) => {
+      (kind === 'float' ? floats : bits)[k] = compute(feeds);
+    });
+    for (const [word, place] of places) bits[word] = place;
+    return stretches;
+  }
+
+  /** Elements of staging memory for the values of these feeds; known after `fill`. */
+  valuesSize(): number {
+    let size = 0;
+    for (const { valued, capacity } of this.#events.values()) if (valued) size += capacity;
+    return size;
+  }
+
+  fillValues(staging: ArrayBuffer, feeds: Feeds): Stretch[] {
+    const floats = new Float32Array(staging);
+    const stretches: Stretch[] = [];
+    let source = 0;
+    let target = this.#fixed;
+    for (const input of this.#events.values()) {
+      const { name, count, valued, capacity } = input;
+      if (valued && count > 0) {
+        floats.set((feeds[name] as Events).values.subarray(0, count), source);
+        stretches.push({ source, target: target + channelSpace(input), count });
+        source += capacity;
       }
       target += spaceOf(input);
     }
@@ -197,26 +208,14 @@ export class FeedLayout {
   }
 }
 
-/** Elements of channels, values and the order by channel at their largest. */
-function spaceOf({ capacity, paired, order }: EventsInput): number {
-  return (paired ? capacity / 2 : capacity) + capacity + (order ? 2 * capacity : 0);
+/** Elements of channels at their largest. */
+function channelSpace({ capacity, packed }: EventsInput): number {
+  return packed ? capacity / 2 : capacity;
 }
 
-/** Packs channels and looks at everything once, without branches. */
-function packEvents(events: Events, count: number, into: Uint16Array): { inRange: boolean; ones: boolean } {
-  const { channels, values } = events;
-  const last = events.shape[2] - 1;
-  const valueBits = new Int32Array(values.buffer, values.byteOffset, count);
-  const one = 0x3f800000;
-  let signs = 0;
-  let differences = 0;
-  for (let at = 0; at < count; at++) {
-    const channel = channels[at];
-    signs |= channel | (last - channel);
-    differences |= valueBits[at] ^ one;
-    into[at] = channel;
-  }
-  return { inRange: signs >= 0, ones: differences === 0 };
+/** Elements of channels, values and the order by channel at their largest. */
+function spaceOf(input: EventsInput): number {
+  return channelSpace(input) + input.capacity + (input.order ? 2 * input.capacity : 0);
 }
 
 /** A piece of staging memory and its place in the buffer of feeds. */
@@ -236,8 +235,7 @@ function align(elements: number): number {
 }
 
 /** Refuses what does not fit on the adapter, before anything is made. */
-export function requireFits(device: GPUDevice, what: string, bytes: number): void {
-  const most = Math.min(device.limits.maxStorageBufferBindingSize, device.limits.maxBufferSize);
+export function requireFits({ bufferBytes: most }: Machine, what: string, bytes: number): void {
   if (bytes > most) {
     throw inputError(
       'webgpu',

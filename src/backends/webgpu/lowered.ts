@@ -13,7 +13,7 @@ import {
   type Tensor,
 } from '../../graph/tensor.js';
 import { type Call, type EventsRef, elementwise, type Kernel, kernelOf, type PlanBuilder, Ref } from './builder.js';
-import { FeedLayout } from './feeds.js';
+import { FeedLayout, requireFits } from './feeds.js';
 import { lowerings } from './lowerings.js';
 import type { WebgpuSession } from './session.js';
 import { u } from './wgsl.js';
@@ -34,11 +34,13 @@ export class Lowered {
   readonly #tables: { values: Int32Array | Uint32Array | Uint8Array | Float32Array; place: number }[] = [];
   readonly #kept = new Map<Operation, Map<string, Ref>>();
   readonly #lastUse = new Map<Operation, number>();
+  readonly #pageSize: number;
   #tableSize = 0;
   #packedQuads = 0;
 
   constructor(session: WebgpuSession, program: Program, analysis: Analysis) {
     this.#session = session;
+    this.#pageSize = Math.floor(session.machine.bufferBytes / 4 / alignment) * alignment;
     this.#analysis = analysis;
     const { operations } = analysis;
     operations.forEach((operation, position) => {
@@ -54,9 +56,20 @@ export class Lowered {
     // Outputs that no operation makes need a place too.
     for (const tensor of Object.values(program.outputs)) this.refOf(tensor);
     this.feeds.place();
-    const memory = planMemory(this.#blocks, alignment);
+    const largest = this.#blocks.reduce((most, { size }) => Math.max(most, size), 0);
+    requireFits(session.machine, 'an intermediate', largest * 4);
+    const memory = planMemory(this.#blocks, alignment, this.#pageSize);
     this.#places.push(...memory.offsets);
     this.arenaSize = memory.size;
+  }
+
+  /** Elements of each buffer of the arena. */
+  get arenaPages(): number[] {
+    const pages: number[] = [];
+    for (let start = 0; start < this.arenaSize; start += this.#pageSize) {
+      pages.push(Math.min(this.#pageSize, this.arenaSize - start));
+    }
+    return pages.length > 0 ? pages : [0];
   }
 
   get packedQuads(): number {
@@ -101,7 +114,7 @@ export class Lowered {
 
   #block(size: number, first: number, last: number): Ref {
     const index = this.#blocks.push({ size, first, last }) - 1;
-    return new Ref('arena', size, () => this.#places[index]);
+    return new Ref('arena', size, () => this.#places[index], this.#pageSize);
   }
 
   #table(values: Int32Array | Uint32Array | Uint8Array | Float32Array): Ref {

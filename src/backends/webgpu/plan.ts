@@ -4,7 +4,7 @@
  */
 
 import { sizeOf } from '../../base/arrays.js';
-import { DendraError } from '../../base/errors.js';
+import { DendraError, inputError } from '../../base/errors.js';
 import type { Feeds, Outputs, Plan } from '../../graph/backend.js';
 import { checkFeeds } from '../../graph/feeds.js';
 import type { Analysis, Program } from '../../graph/program.js';
@@ -15,6 +15,8 @@ import type { WebgpuSession } from './session.js';
 
 /** Runs that may wait on the GPU before a further one waits for the oldest. */
 const mostPending = 8;
+/** Bytes of feeds that may wait so, in mapped memory; two runs may always. */
+const mostPendingBytes = 2 ** 28;
 
 /** How long one kernel took, for those who look for where the time goes. */
 export interface KernelTime {
@@ -30,7 +32,7 @@ export class WebgpuPlan<Name extends string> implements Plan<Name> {
   readonly #lowered: Lowered;
   readonly #layout: GPUBindGroupLayout;
   readonly #pipelines: readonly GPUComputePipeline[];
-  readonly #arena: GPUBuffer;
+  readonly #arenas: readonly GPUBuffer[];
   readonly #tables: GPUBuffer;
   readonly #packs: GPUBuffer;
   #feeds: GPUBuffer | undefined;
@@ -40,6 +42,7 @@ export class WebgpuPlan<Name extends string> implements Plan<Name> {
   /** buffers for feeds, mapped */
   readonly #mapped: GPUBuffer[] = [];
   readonly #pending: Promise<unknown>[] = [];
+  #bytesPerRun = 0;
   #disposed = false;
 
   static async compile<Name extends string>(
@@ -49,13 +52,19 @@ export class WebgpuPlan<Name extends string> implements Plan<Name> {
   ): Promise<WebgpuPlan<Name>> {
     const { device } = session.shared;
     const lowered = new Lowered(session, program, analysis);
-    requireFits(device, 'intermediates', lowered.arenaSize * 4);
+    const further = lowered.arenaPages.slice(1).map(() => 'storage' as const);
+    const types = ['storage', 'storage', 'storage', 'read-only-storage', 'storage', ...further] as const;
+    if (types.length > device.limits.maxStorageBuffersPerShaderStage) {
+      const bytes = (device.limits.maxStorageBuffersPerShaderStage - 4) * session.machine.bufferBytes;
+      throw inputError(
+        'webgpu',
+        `intermediates of at most ${bytes} bytes on this adapter`,
+        lowered.arenaSize * 4,
+        'use smaller batches or shorter windows',
+      );
+    }
     const layout = device.createBindGroupLayout({
-      entries: (['storage', 'storage', 'storage', 'read-only-storage', 'storage'] as const).map((type, binding) => ({
-        binding,
-        visibility: GPUShaderStage.COMPUTE,
-        buffer: { type },
-      })),
+      entries: types.map((type, binding) => ({ binding, visibility: GPUShaderStage.COMPUTE, buffer: { type } })),
     });
     const pipelineLayout = device.createPipelineLayout({ bindGroupLayouts: [layout] });
     device.pushErrorScope('validation');
@@ -73,7 +82,7 @@ export class WebgpuPlan<Name extends string> implements Plan<Name> {
     if (problem || failed >= 0) {
       const { reason } = pipelines[failed] as PromiseRejectedResult;
       const message = problem?.message ?? (reason as Error).message;
-      throw session.shared.explain(
+      throw await session.shared.explain(
         'Session.compile',
         new DendraError('failed', `Session.compile: expected kernels that compile, got: ${message}`),
       );
@@ -96,12 +105,12 @@ export class WebgpuPlan<Name extends string> implements Plan<Name> {
     this.#lowered = lowered;
     this.#layout = layout;
     this.#pipelines = pipelines;
-    this.#arena = this.#buffer('arena', lowered.arenaSize);
+    this.#arenas = lowered.arenaPages.map((size) => this.#buffer('arena', size));
     const tables = lowered.tables();
     this.#tables = this.#buffer('tables', tables.length);
     session.shared.device.queue.writeBuffer(this.#tables, 0, tables);
     this.#packs = this.#buffer('packs', lowered.packedQuads * 4);
-    this.bytes = this.#arena.size + this.#packs.size;
+    this.bytes = this.#arenas.reduce((total, { size }) => total + size, 0) + this.#packs.size;
   }
 
   async run(
@@ -142,7 +151,7 @@ export class WebgpuPlan<Name extends string> implements Plan<Name> {
       else this.#staging.push(staging);
       return result;
     } catch (error) {
-      throw shared.explain('Plan.run', error);
+      throw await shared.explain('Plan.run', error);
     }
   }
 
@@ -184,7 +193,7 @@ export class WebgpuPlan<Name extends string> implements Plan<Name> {
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
-    const own = [this.#arena, this.#tables, this.#packs, this.#feeds, ...this.#staging, ...this.#mapped];
+    const own = [...this.#arenas, this.#tables, this.#packs, this.#feeds, ...this.#staging, ...this.#mapped];
     for (const buffer of own) buffer?.destroy();
     this.#staging.length = 0;
     this.#mapped.length = 0;
@@ -200,50 +209,73 @@ export class WebgpuPlan<Name extends string> implements Plan<Name> {
 
   /** Records the upload; what comes back is to be called after the submit. */
   #upload(encoder: GPUCommandEncoder, feeds: Feeds): () => void {
-    const { device } = this.#session.shared;
     const { feeds: layout } = this.#lowered;
     const elements = layout.prepare(feeds);
     if (!this.#feeds || this.#feeds.size < elements * 4) {
-      requireFits(device, 'feeds', elements * 4);
+      requireFits(this.#session.machine, 'feeds', elements * 4);
       this.#feeds?.destroy();
       this.#feeds = this.#buffer('feeds', elements);
     }
-    const size = Math.max(layout.stagingSize(), alignment) * 4;
-    const index = this.#mapped.findIndex((buffer) => buffer.size >= size);
-    const staging =
-      index >= 0
-        ? this.#mapped.splice(index, 1)[0]
-        : device.createBuffer({
-            label: 'staging',
-            size,
-            usage: GPUBufferUsage.MAP_WRITE | GPUBufferUsage.COPY_SRC,
-            mappedAtCreation: true,
-          });
-    const stretches: Stretch[] = layout.fill(staging.getMappedRange(), feeds);
-    staging.unmap();
-    for (const { source, target, count } of stretches) {
-      if (count > 0) encoder.copyBufferToBuffer(staging, source * 4, this.#feeds, target * 4, count * 4);
+    const size = layout.stagingSize();
+    const used = [this.#stage(encoder, size, this.#feeds, (memory) => layout.fill(memory, feeds))];
+    const values = layout.valuesSize();
+    if (values > 0) {
+      used.push(this.#stage(encoder, values, this.#feeds, (memory) => layout.fillValues(memory, feeds)));
     }
+    this.#bytesPerRun = used.reduce((total, staging) => total + staging.size, 0);
     this.#bind();
     return () => {
-      staging.mapAsync(GPUMapMode.WRITE).then(
-        () => {
-          // Buffers that have become too small for the feeds are not kept.
-          const fits = staging.size >= layout.stagingSize() * 4;
-          if (fits && !this.#disposed) this.#mapped.push(staging);
-          else staging.destroy();
-        },
-        // The device is gone, and the buffer with it.
-        () => {},
-      );
+      for (const staging of used) {
+        staging.mapAsync(GPUMapMode.WRITE).then(
+          () => {
+            // Buffers that have become too small for the feeds are not kept.
+            const fits = staging.size >= Math.min(layout.stagingSize(), layout.valuesSize() || Infinity) * 4;
+            if (fits && !this.#disposed) this.#mapped.push(staging);
+            else staging.destroy();
+          },
+          // The device is gone, and the buffer with it.
+          () => {},
+        );
+      }
     };
+  }
+
+  /** Takes mapped memory, lets it be filled, and records the copies to the feeds. */
+  #stage(
+    encoder: GPUCommandEncoder,
+    elements: number,
+    feeds: GPUBuffer,
+    fill: (memory: ArrayBuffer) => Stretch[],
+  ): GPUBuffer {
+    const size = Math.max(elements, alignment) * 4;
+    let staging: GPUBuffer | undefined;
+    for (const buffer of this.#mapped) {
+      if (buffer.size >= size && (!staging || buffer.size < staging.size)) staging = buffer;
+    }
+    if (staging) this.#mapped.splice(this.#mapped.indexOf(staging), 1);
+    else {
+      const usage = GPUBufferUsage.MAP_WRITE | GPUBufferUsage.COPY_SRC;
+      staging = this.#session.shared.device.createBuffer({ label: 'staging', size, usage, mappedAtCreation: true });
+    }
+    let stretches: Stretch[];
+    try {
+      stretches = fill(staging.getMappedRange());
+    } catch (error) {
+      staging.destroy();
+      throw error;
+    }
+    staging.unmap();
+    for (const { source, target, count } of stretches) {
+      encoder.copyBufferToBuffer(staging, source * 4, feeds, target * 4, count * 4);
+    }
+    return staging;
   }
 
   #bind(): void {
     const variables = this.#session.buffer;
     const feeds = this.#feeds as GPUBuffer;
     if (this.#bound?.variables === variables && this.#bound.feeds === feeds) return;
-    const buffers = [variables, this.#arena, feeds, this.#tables, this.#packs];
+    const buffers = [variables, this.#arenas[0], feeds, this.#tables, this.#packs, ...this.#arenas.slice(1)];
     const entries = buffers.map((buffer, binding) => ({ binding, resource: { buffer } }));
     const group = this.#session.shared.device.createBindGroup({ layout: this.#layout, entries });
     this.#bound = { group, variables, feeds };
@@ -272,13 +304,13 @@ export class WebgpuPlan<Name extends string> implements Plan<Name> {
           });
     const sources = {
       vars: this.#session.buffer,
-      arena: this.#arena,
       feeds: this.#feeds as GPUBuffer,
       tables: this.#tables,
     };
     let at = 0;
     for (const ref of refs) {
-      encoder.copyBufferToBuffer(sources[ref.buffer], ref.offset * 4, staging, at * 4, ref.size * 4);
+      const source = ref.buffer === 'arena' ? this.#arenas[ref.page] : sources[ref.buffer];
+      encoder.copyBufferToBuffer(source, ref.offset * 4, staging, at * 4, ref.size * 4);
       at += ref.size;
     }
     return staging;
@@ -287,6 +319,7 @@ export class WebgpuPlan<Name extends string> implements Plan<Name> {
   /** Lets the host run ahead of the GPU, but not without end. */
   async #waitForOldest(queue: GPUQueue): Promise<void> {
     this.#pending.push(queue.onSubmittedWorkDone());
-    if (this.#pending.length > mostPending) await this.#pending.shift();
+    const most = Math.max(2, Math.min(mostPending, Math.floor(mostPendingBytes / this.#bytesPerRun)));
+    while (this.#pending.length > most) await this.#pending.shift();
   }
 }

@@ -96,7 +96,7 @@ export class WebgpuSession implements Session {
       await staging.mapAsync(GPUMapMode.READ);
       return new Float32Array(staging.getMappedRange()).slice(0, size);
     } catch (error) {
-      throw this.shared.explain('Session.read', error);
+      throw await this.shared.explain('Session.read', error);
     } finally {
       staging.destroy();
     }

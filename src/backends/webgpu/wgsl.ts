@@ -7,6 +7,8 @@
  *     feeds    what is fed with a run: per-run words, dense inputs, events (as bits)
  *     tables   what is known when compiled: constants, wiring (as bits)
  *     packs    weights, rearranged for a kernel at every run
+ *
+ * Where the intermediates need more than a buffer can have, arena1, arena2, … follow.
  */
 import { type ActivationName, lecunAmplitude, lecunSlope } from '../../ops/activations.js';
 
@@ -27,6 +29,11 @@ export const bindings = `@group(0) @binding(0) var<storage, read_write> vars: ar
 @group(0) @binding(3) var<storage, read> tables: array<u32>;
 @group(0) @binding(4) var<storage, read_write> packs: array<vec4f>;
 `;
+
+/** The binding of a page of the arena after the first, 1, 2, … */
+export function arenaBinding(page: number): string {
+  return `@group(0) @binding(${4 + page}) var<storage, read_write> arena${page}: array<f32>;\n`;
+}
 
 /** Functions that any kernel may call; unused ones are dropped by the shader compiler. */
 export const library = `

@@ -35,14 +35,15 @@ function normalShifts(deviation: number): Int16Array {
 }
 
 /** Shifts every event by a drawn number of segments, within excitation or inhibition; past an end it stays. */
-export function shiftSegments(events: Events, shifts: ArrayLike<number>, stream: Stream): Events {
+export function shiftSegments(events: Events, shifts: Int16Array, stream: Stream): Events {
   const count = events.offsets[events.offsets.length - 1];
   const channels = events.channels.slice(0, count);
-  let bits = 0;
+  const bytes = stream.words(Math.ceil(count / 4));
   for (let at = 0; at < count; at++) {
-    bits = (at & 3) === 0 ? stream.bits32() : bits >>> 8;
-    const base = channels[at] >= neuronioSegments ? neuronioSegments : 0;
-    const segment = channels[at] - base + shifts[bits & 255];
+    const channel = channels[at];
+    // By arithmetic, because which of the two comes next no processor can foresee.
+    const base = neuronioSegments & ((neuronioSegments - 1 - channel) >> 31);
+    const segment = channel - base + shifts[(bytes[at >> 2] >>> ((at & 3) << 3)) & 255];
     if (segment >= 0 && segment < neuronioSegments) channels[at] = base + segment;
   }
   return { ...events, channels };

@@ -52,7 +52,7 @@ export function defined<T extends object>(options: T): Partial<T> {
 }
 
 /** Options that only say how, where and how long, and may change when a run is resumed. */
-const free = ['out', 'resume', 'allowDifferent', 'signal', 'progress', 'warn', 'checkpointEvery', 'threads'];
+const free = ['out', 'resume', 'allowDifferent', 'signal', 'progress', 'warn', 'note', 'checkpointEvery', 'threads'];
 
 /** The options as config.json can hold them: data only where it is named by path. */
 export function storable(options: object, dataNames: readonly string[]): Record<string, unknown> {

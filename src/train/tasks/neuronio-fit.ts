@@ -6,12 +6,14 @@ import { openSession } from '../../backends/index.js';
 import type { LabelKind } from '../../data/index.js';
 import { ElmNeuron } from '../../elm/index.js';
 import type { Execution } from '../../graph/index.js';
+import { chooseBackend, type ElmSize } from '../auto.js';
 import type { NeuronIOResult } from '../evaluation/neuronio.js';
-import { type TrainResult, train } from '../loop.js';
+import type { TrainResult } from '../loop.js';
 import { saveModel } from '../models.js';
 import type { TrainingPlan } from '../plan.js';
 import { progress } from '../progress.js';
 import { RunRecord } from '../record.js';
+import { trainWithRecovery } from '../recovery.js';
 import { diskFolder, type Folder, within } from '../storage.js';
 import { defined, earlierRun, requireSame, storable } from './earlier-run.js';
 import { fingerprint, firstNeuron } from './first-neuron.js';
@@ -95,42 +97,49 @@ export async function fitNeuronIO(given: FitNeuronIOOptions): Promise<FitResult>
   });
 
   const { precision, threads, simd } = options;
-  const session = await openSession(options.backend, { precision, threads, simd });
-  try {
-    const { execution } = session;
-    const kept = storable({ ...options, backend: execution.backend }, ['data', 'valid', 'startFrom']);
-    const record = before ?? (folder && (await RunRecord.create(folder, { ...decisive, execution, options: kept })));
-    const result = await train(task, {
-      plan,
-      session,
-      record,
-      resume: before !== undefined,
-      allowDifferent: options.allowDifferent,
-      checkpointEvery: options.checkpointEvery,
-      signal: options.signal,
-      warn: options.warn,
-      progress:
-        options.progress && ((from, total) => progress({ label: 'train', total, from, output: options.progress })),
-    });
-    const trained = new ElmNeuron({
-      config: neuron.config,
-      routing: neuron.routing,
-      parameters: new Map([...neuron.parameters, ...result.parameters]),
-    });
-    const scores = result.scores && validResult(result.scores, labels ?? valid?.labels ?? 'exact', execution.backend);
-    if (folder) {
-      const notes = modelNotes(decisive, result, execution, scores);
-      await saveModel(within(folder, 'model'), trained, notes, { replace: true });
-    }
-    return {
-      summary: summarise(folder, trained, result, seed, execution, scores),
-      neuron: trained,
-      selectedStep: result.selectedStep,
-      execution,
-    };
-  } finally {
-    session.dispose();
+  const backend = await backendFor(options, { memory: neuron.config.memory, batch, steps: windowMs });
+  const { result, execution } = await trainWithRecovery(
+    task,
+    () => openSession(backend, { precision, threads, simd }),
+    async ({ execution }) => {
+      const kept = storable({ ...options, backend: execution.backend }, ['data', 'valid', 'startFrom']);
+      return {
+        plan,
+        record: before ?? (folder && (await RunRecord.create(folder, { ...decisive, execution, options: kept }))),
+        resume: before !== undefined,
+        allowDifferent: options.allowDifferent,
+        checkpointEvery: options.checkpointEvery,
+        signal: options.signal,
+        warn: options.warn,
+        progress:
+          options.progress && ((from, total) => progress({ label: 'train', total, from, output: options.progress })),
+      };
+    },
+  );
+  const trained = new ElmNeuron({
+    config: neuron.config,
+    routing: neuron.routing,
+    parameters: new Map([...neuron.parameters, ...result.parameters]),
+  });
+  const scores = result.scores && validResult(result.scores, labels ?? valid?.labels ?? 'exact', execution.backend);
+  if (folder) {
+    const notes = modelNotes(decisive, result, execution, scores);
+    await saveModel(within(folder, 'model'), trained, notes, { replace: true });
   }
+  return {
+    summary: summarise(folder, trained, result, seed, execution, scores),
+    neuron: trained,
+    selectedStep: result.selectedStep,
+    execution,
+  };
+}
+
+/** What `auto` stands for with a model of this size. */
+async function backendFor({ backend = 'auto', precision, note }: FitNeuronIOOptions, size: ElmSize) {
+  if (backend !== 'auto' || precision === 'float64') return backend;
+  const choice = await chooseBackend(size, { note });
+  note?.(`auto takes ${choice.backend}: ${choice.why}`);
+  return choice.backend;
 }
 
 function validResult(scores: Readonly<Record<string, number>>, labels: LabelKind, backend: string): NeuronIOResult {

@@ -72,6 +72,8 @@ export interface FitNeuronIOOptions extends SessionOptions {
   /** where to show progress; default nowhere */
   progress?: ProgressOutput;
   warn?: (message: string) => void;
+  /** told what `backend: 'auto'` took, and why */
+  note?: (message: string) => void;
 }
 
 /** Opens what was given as data, if it is not a dataset yet. */

@@ -26,7 +26,7 @@ export function scanOf(call: Call): Scan {
   };
 }
 
-/** dR = Σ dPre_0 vᵀ with v = κ m_{t−1}; dW_i = Σ dPre_i f(a_{i−1})ᵀ, the bias being its column of ones. */
+/** dR = κ Σ dPre_0 m_{t−1}ᵀ; dW_i = Σ dPre_i f(a_{i−1})ᵀ, the bias being its column of ones. */
 export function weightGradients(
   call: Call,
   { samples, steps, units, widths, attributes }: Scan,
@@ -44,12 +44,13 @@ export function weightGradients(
       depth,
       a: (m, k) => dPre[0].at(`${k} * ${u(widths[0])} + ${m}`),
       aRuns: 'm',
-      b: (k, n) => `leaked(${k}, ${n})`,
+      b: (k, n) => `before(${k}, ${n})`,
       bRuns: 'n',
-      write: (m, n, value) => dRecurrent.set(`${m} * ${u(units)} + ${n}`, value),
-      declarations: () => `fn leaked(row: u32, unit: u32) -> f32 {
-  if (row % ${u(steps)} == 0u) { return ${initial ? `${decay.at('unit')} * ${initial.at(`row / ${u(steps)} * ${u(units)} + unit`)}` : '0f'}; }
-  return ${decay.at('unit')} * ${memory.at(`(row - 1u) * ${u(units)} + unit`)};
+      // The decay of a unit is a factor of the whole sum.
+      write: (m, n, value) => dRecurrent.set(`${m} * ${u(units)} + ${n}`, `${decay.at(n)} * (${value})`),
+      declarations: () => `fn before(row: u32, unit: u32) -> f32 {
+  let earlier = ${memory.at(`(max(row, 1u) - 1u) * ${u(units)} + unit`)};
+  return select(earlier, ${initial ? initial.at(`row / ${u(steps)} * ${u(units)} + unit`) : '0f'}, row % ${u(steps)} == 0u);
 }
 `,
     });

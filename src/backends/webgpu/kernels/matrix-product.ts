@@ -137,14 +137,17 @@ function tiledProduct(call: Call, product: MatrixProduct): void {
       stride,
       declaration: `var<workgroup> tile${side.name}: array<vec4f, ${stride * tileK}>;`,
       registers: rounds.map((r) => `  var next${side.name}${r} = 0f;`).join('\n'),
-      /** loads the tile at depth `from` into registers, in the direction in which memory runs */
+      /**
+       * Loads the tile at depth `from` into registers, in the direction in which memory runs. What lies outside is loaded from
+       * inside and dropped: branches around loads would keep them from being under way together.
+       */
       fetch: (from: string) =>
         rounds
           .map(
             (r) => `    { let at = ${side.base} + ${i(r)};
       let atK = ${from} + ${k(r)};
-      next${side.name}${r} = 0f;
-      if (${exists(r)} && at < ${u(side.limit)} && atK < end) { next${side.name}${r} = ${side.value('at', 'atK')}; } }`,
+      let value = ${side.value(`min(at, ${u(side.limit - 1)})`, `min(atK, ${u(depth - 1)})`)};
+      next${side.name}${r} = select(0f, value, ${exists(r)} && at < ${u(side.limit)} && atK < end); }`,
           )
           .join('\n'),
       store: () =>

@@ -1,0 +1,2 @@
+/** @file The version of dendra, as in package.json (a test compares them). */
+export const version = '0.1.0';
