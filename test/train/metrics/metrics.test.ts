@@ -89,14 +89,16 @@ test('every metric in the registry prefers a perfect prediction', () => {
   }
 });
 
-test('a million scores take well under two seconds', () => {
+test('a million scores take well under two seconds of CPU', () => {
   const count = 1_000_000;
   const stream = new Stream(1, 'metrics');
   const labels = Uint8Array.from({ length: count }, () => Number(stream.uniform() < 0.002));
   const scores = Float32Array.from(labels, (label) => stream.uniform() + 0.2 * label);
-  const started = performance.now();
+  // CPU time, not the clock: other programs must not fail this test.
+  const started = process.cpuUsage();
   const area = auc(labels, scores);
-  const seconds = (performance.now() - started) / 1000;
+  const { user, system } = process.cpuUsage(started);
+  const seconds = (user + system) / 1e6;
   assert.ok(area > 0.6 && area < 0.8, String(area));
   assert.ok(seconds < 2, `${seconds} s`);
 });
