@@ -54,6 +54,12 @@ export const cells: readonly CellEntry[] = [
   { name: 'rallpack1', about: 'passive cable (Bhalla et al. 1992)', initialMv: -65, build: () => rallpack(1) },
   { name: 'rallpack2', about: 'passive binary tree', initialMv: -65, build: () => rallpack(2) },
   { name: 'rallpack3', about: 'cable with Hodgkin-Huxley channels', initialMv: -65, build: () => rallpack(3) },
+  {
+    name: 'rallpack3-table',
+    about: 'the same with rates from a table of 1 mV, as in NEURON and in the published curves',
+    initialMv: -65,
+    build: () => rallpack(3, { table: true }),
+  },
 ];
 
 /** The cell of this name, on the morphology where it takes one. */

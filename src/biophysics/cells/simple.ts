@@ -1,6 +1,6 @@
 /** @file Small cells made of cylinders: ball and stick, the squid axon, and the cables and tree of the Rallpacks. */
 import { requireInteger } from '../../base/errors.js';
-import { hodgkinHuxley, passive } from '../mechanisms/classic.js';
+import { hodgkinHuxley, hodgkinHuxleyTable, passive } from '../mechanisms/classic.js';
 import { buildMorphology, type Morphology, type SectionPlan } from '../morphology/sections.js';
 import { discretise } from '../morphology/segments.js';
 import type { CellDescription } from '../solver/model.js';
@@ -69,9 +69,13 @@ const leak = { mechanism: passive, parameters: { g: 1 / 40000, e: -65 } };
  * Ra 100 Ω·cm, E −65 mV.
  *
  * @param which 1: passive cable, 1 mm by 1 µm; 2: passive binary tree of 10 levels; 3: the cable with Hodgkin–Huxley channels
- * @param compartments of the cables; default 1000
+ * @param options `compartments` of the cables, default 1000; `table` (of 3): rates from a table of 1 mV as in NEURON's
+ *   `hh`, with which the published curves were computed; default false, exact rates
  */
-export function rallpack(which: 1 | 2 | 3, compartments = 1000): CellDescription {
+export function rallpack(
+  which: 1 | 2 | 3,
+  { compartments = 1000, table = false }: { compartments?: number; table?: boolean } = {},
+): CellDescription {
   requireInteger('rallpack', 'which', which, { minimum: 1, maximum: 3 });
   if (which === 2) {
     return { name: 'Rallpack 2', cell: discretise(rallTree(), { segments: 1 }), placements: [leak] };
@@ -79,7 +83,7 @@ export function rallpack(which: 1 | 2 | 3, compartments = 1000): CellDescription
   const cell = discretise(cylinder(1000, 1, 'axon'), { segments: compartments });
   return which === 1
     ? { name: 'Rallpack 1', cell, placements: [leak] }
-    : { name: 'Rallpack 3', cell, placements: [leak, { mechanism: hodgkinHuxley }] };
+    : { name: 'Rallpack 3', cell, placements: [leak, { mechanism: table ? hodgkinHuxleyTable : hodgkinHuxley }] };
 }
 
 /** Length and diameter of every level, µm: diameters fall by Rall's 3/2 power. */

@@ -2,7 +2,8 @@
  * @file Formulas of mechanisms: parsed by mathjs into a small tree that can be folded, differentiated, evaluated in
  * float64 and written out as WebAssembly.
  *
- * Allowed: numbers, names, + − * / ^, exp, log, sqrt, abs, and `condition ? a : b` with < <= > >=.
+ * Allowed: numbers, names, + − * / ^, exp, log, sqrt, abs, and `condition ? a : b` with < <= > >=. A function of the
+ * voltage alone may also be read off a grid (`sampled`), as NEURON's TABLE statement does.
  */
 import { create, type MathNode, parseDependencies } from 'mathjs';
 import { DendraError, inputError } from '../../base/errors.js';
@@ -23,7 +24,15 @@ export type Expression =
       readonly b: Expression;
       readonly yes: Expression;
       readonly no: Expression;
-    };
+    }
+  | { readonly op: 'sampled'; readonly a: Expression; readonly grid: Grid };
+
+/** Voltages at which a function is known: from, from + step, … to; linear in between, constant beyond. */
+export interface Grid {
+  readonly fromMv: number;
+  readonly toMv: number;
+  readonly stepMv: number;
+}
 
 const math = create(parseDependencies, {});
 
@@ -146,6 +155,10 @@ export const subtract = (a: Expression, b: Expression): Expression => binary('su
 export const multiply = (a: Expression, b: Expression): Expression => binary('multiply', a, b);
 export const divide = (a: Expression, b: Expression): Expression => binary('divide', a, b);
 
+/** A function of the voltage taken from its values on a grid. */
+export const sampled = (a: Expression, grid: Grid): Expression =>
+  variablesOf(a).has('v') ? { op: 'sampled', a, grid } : a;
+
 export function unaryValue(op: UnaryOperation, a: number): number {
   return op === 'negate' ? -a : Math[op](a);
 }
@@ -184,6 +197,8 @@ export function substitute(e: Expression, replace: (name: string) => Expression 
     case 'sqrt':
     case 'abs':
       return unary(e.op, substitute(e.a, replace));
+    case 'sampled':
+      return sampled(substitute(e.a, replace), e.grid);
     case 'select': {
       const [a, b] = [substitute(e.a, replace), substitute(e.b, replace)];
       const [yes, no] = [substitute(e.yes, replace), substitute(e.no, replace)];
@@ -237,6 +252,8 @@ export function derivative(e: Expression, name: string): Expression {
       return divide(derivative(e.a, name), e.a);
     case 'sqrt':
       return divide(derivative(e.a, name), multiply(number(2), e));
+    case 'sampled':
+      throw new DendraError('input', `derivative: a function sampled on a grid has none`);
     case 'abs':
       throw new DendraError('input', `derivative: abs of ${name} has none; write it with a ? b : c`);
     case 'select':
@@ -268,6 +285,8 @@ export function evaluator(e: Expression, read: (name: string) => Reader): Reader
       const a = evaluator(e.a, read);
       return (i) => unaryValue(e.op, a(i));
     }
+    case 'sampled':
+      return sampledReader(e.a, e.grid, read('v'));
     case 'power': {
       const a = evaluator(e.a, read);
       if (e.b.op === 'number' && Number.isInteger(e.b.value) && e.b.value >= 2 && e.b.value <= 8) {
@@ -284,6 +303,29 @@ export function evaluator(e: Expression, read: (name: string) => Reader): Reader
   }
 }
 
+/** Distance at which both sides of a removable singularity are looked at, mV. */
+export const besideMv = 1e-4;
+
+function sampledReader(e: Expression, { fromMv, toMv, stepMv }: Grid, v: Reader): Reader {
+  let here = 0;
+  const exact = evaluator(e, () => () => here);
+  const at = (mv: number) => {
+    here = mv;
+    return exact(0);
+  };
+  const cells = Math.round((toMv - fromMv) / stepMv);
+  const values = Float64Array.from({ length: cells + 1 }, (_, i) => {
+    const mv = fromMv + i * stepMv;
+    const value = at(mv);
+    return Number.isFinite(value) ? value : (at(mv - besideMv) + at(mv + besideMv)) / 2;
+  });
+  return (i) => {
+    const place = Math.min(cells, Math.max(0, (v(i) - fromMv) / stepMv));
+    const cell = Math.min(cells - 1, Math.floor(place));
+    return values[cell] + (place - cell) * (values[cell + 1] - values[cell]);
+  };
+}
+
 /** xⁿ by multiplication, in the order that the kernels use. */
 function wholePower(x: number, n: number): number {
   let product = x;
@@ -295,6 +337,6 @@ function wholePower(x: number, n: number): number {
 export function keyOf(e: Expression): string {
   if (e.op === 'number') return String(e.value);
   if (e.op === 'variable') return e.name;
-  const relation = e.op === 'select' ? e.relation : '';
-  return `${e.op}${relation}(${childrenOf(e).map(keyOf).join(',')})`;
+  const detail = e.op === 'select' ? e.relation : e.op === 'sampled' ? Object.values(e.grid).join(':') : '';
+  return `${e.op}${detail}(${childrenOf(e).map(keyOf).join(',')})`;
 }

@@ -19,16 +19,18 @@ import {
   add,
   divide,
   type Expression,
+  type Grid,
   multiply,
   number,
   parseExpression,
+  sampled,
   substitute,
   variablesOf,
 } from './expression.js';
 import { checkCurrent, parameterValue } from './units.js';
 
 const formula = s.union([s.string(), s.number()]);
-const state = s.union([
+const stateOptions = s.union([
   s.strictObject({ inf: formula, tau: formula, initial: s.optional(formula) }),
   s.strictObject({ alpha: formula, beta: formula, speed: s.optional(formula), initial: s.optional(formula) }),
 ]);
@@ -44,7 +46,12 @@ const description = s.strictObject({
   /** Names for formulas, each using what stands before it. */
   definitions: s.optional(s.record(s.string(), formula)),
   /** x′ = (inf − x)/tau, ms; or x′ = α(1 − x) − βx, both sped up by `speed`. Begins at its limit, or at `initial`. */
-  states: s.optional(s.record(s.string(), state)),
+  states: s.optional(s.record(s.string(), stateOptions)),
+  /**
+   * Take limits and time constants from their values on a grid of voltages, linear in between, as a TABLE statement of
+   * NMODL does. Without it (default) they are exact: a table is only for the same numbers as another program's.
+   */
+  table: s.optional(s.strictObject({ fromMv: s.number(), toMv: s.number(), stepMv: s.number() })),
   /** The current of each ion, or of `nonspecific`. */
   currents: s.optional(s.record(s.string(), formula)),
   /** The ions whose inner concentration is the state `<ion>i`. */
@@ -117,7 +124,20 @@ export function defineMechanism(input: MechanismDescription): Mechanism {
     }
     definitions.set(key, parse(value, key));
   }
+  const onGrid = given.table && checkedGrid(name, given.table);
   const states = Object.entries(given.states ?? {}).map(([key, value]): MechanismState => {
+    const state = exactState(key, value);
+    if (!onGrid) return state;
+    const [inf, tau] = [state.inf, state.tau].map((e) => {
+      const other = [...variablesOf(e)].find(
+        (symbol) => symbol !== 'v' && symbol !== 'celsius' && !(symbol in parameters),
+      );
+      if (other) throw inputError(`${name}.table`, 'rates of the voltage alone', `${key}, which depends on ${other}`);
+      return sampled(e, onGrid);
+    });
+    return { ...state, inf, tau, initial: state.initial === state.inf ? inf : state.initial };
+  });
+  function exactState(key: string, value: s.InferOutput<typeof stateOptions>): MechanismState {
     const part = (formulaText: string | number, label: string) => parse(formulaText, `${key}.${label}`);
     const initial = value.initial === undefined ? undefined : part(value.initial, 'initial');
     if ('inf' in value) {
@@ -129,7 +149,7 @@ export function defineMechanism(input: MechanismDescription): Mechanism {
     const inf = divide(alpha, sum);
     const tau = divide(divide(number(1), sum), part(value.speed ?? 1, 'speed'));
     return { name: key, inf, tau, initial: initial ?? inf };
-  });
+  }
   const currents = Object.entries(given.currents ?? {}).map(([ion, text]) => {
     const current = parse(text, `currents.${ion}`);
     checkCurrent(`${name}.currents.${ion}`, current, kind, units);
@@ -151,6 +171,14 @@ export function defineMechanism(input: MechanismDescription): Mechanism {
   const unused = Object.keys(parameters).find((key) => !used.has(key));
   if (unused) throw inputError(`${name}.parameters`, 'parameters that some formula uses', unused);
   return { name, kind, parameters, units, states, currents, writes, events, description: input };
+}
+
+function checkedGrid(name: string, grid: Grid): Grid {
+  const cells = (grid.toMv - grid.fromMv) / grid.stepMv;
+  if (!(grid.stepMv > 0 && cells >= 1 && Math.abs(cells - Math.round(cells)) < 1e-9)) {
+    throw inputError(`${name}.table`, 'fromMv to toMv in whole steps of stepMv', JSON.stringify(grid));
+  }
+  return grid;
 }
 
 const ionName = /^(?:e|i)([a-z]{1,3})$|^([a-z]{1,3})(?:i|o)$/;

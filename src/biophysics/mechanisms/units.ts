@@ -83,6 +83,8 @@ function infer(e: Expression, unitOf: (name: string) => Kind, where: string): Ki
       return 'any';
     case 'variable':
       return unitOf(e.name);
+    case 'sampled':
+      return inner(e.a);
     case 'negate':
     case 'abs':
       return inner(e.a);

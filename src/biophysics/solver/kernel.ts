@@ -8,6 +8,7 @@
  * - functions of the voltage alone come from tables (tables.ts), other formulas are computed in full.
  */
 
+import { DendraError } from '../../base/errors.js';
 import { exp64, log64 } from '../../runtime/wasm/math.js';
 import type { FunctionBuilder, Local } from '../../runtime/wasm/module.js';
 import { ModuleBuilder } from '../../runtime/wasm/module.js';
@@ -340,6 +341,8 @@ function emitter(f: FunctionBuilder, sources: Sources) {
         const compare = { '<': f64x2.lt, '<=': f64x2.le, '>': f64x2.gt, '>=': f64x2.ge }[e.relation];
         return v128.bitselect(emit(e.yes), emit(e.no), compare(emit(e.a), emit(e.b)));
       }
+      case 'sampled':
+        throw new DendraError('failed', 'a function sampled on a grid of voltages depends on the voltage alone');
     }
   };
   emit.forget = (name: string) => {

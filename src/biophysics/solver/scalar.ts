@@ -10,7 +10,7 @@
  * The system is solved by elimination along the tree, from the tips to the root (Hines 1984).
  */
 import { DendraError } from '../../base/errors.js';
-import { type Expression, evaluator, type Reader } from '../mechanisms/expression.js';
+import { besideMv, type Expression, evaluator, type Reader } from '../mechanisms/expression.js';
 import { type CellModel, type Group, type Method, stateSteps } from './model.js';
 
 interface ScalarGroup {
@@ -156,9 +156,6 @@ function makeGroup(group: Group, model: CellModel, dtMs: number): ScalarGroup {
   };
 }
 
-/** Distance at which both sides of a removable singularity are looked at, mV. */
-const beside = 1e-4;
-
 /** The formula's value; where it is 0/0 at exactly this voltage, the mean of both sides: its limit. */
 export function limited(e: Expression, values: ReadonlyMap<string, Float64Array>, v: Float64Array): Reader {
   const plain = evaluator(e, (name) => {
@@ -170,9 +167,9 @@ export function limited(e: Expression, values: ReadonlyMap<string, Float64Array>
     const value = plain(i);
     if (Number.isFinite(value)) return value;
     const here = v[i];
-    v[i] = here + beside;
+    v[i] = here + besideMv;
     const above = plain(i);
-    v[i] = here - beside;
+    v[i] = here - besideMv;
     const below = plain(i);
     v[i] = here;
     return (above + below) / 2;

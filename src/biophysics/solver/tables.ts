@@ -23,7 +23,7 @@ export function isTabulated(e: Expression): boolean {
 
 function costs(e: Expression): boolean {
   if (e.op === 'power') return e.b.op !== 'number' || !Number.isInteger(e.b.value) || costs(e.a);
-  if (['divide', 'exp', 'log', 'sqrt', 'select'].includes(e.op)) return true;
+  if (['divide', 'exp', 'log', 'sqrt', 'select', 'sampled'].includes(e.op)) return true;
   return childrenOf(e).some(costs);
 }
 
