@@ -1,6 +1,6 @@
 // Simulates NeuronIO recordings again from their own inputs, so that a trained ELM can judge the two alike:
 //
-//   node scripts/experiments/resimulate.js --data valid --morphology cell1.asc --out again [--dt 0.025] [--from 0] [--count 16]
+//   node scripts/experiments/resimulate.js --data valid --morphology cell1.asc --out again [--method adaptive] [--dt 0.025] [--from 0] [--count 16]
 //   node bin/dendra.js eval best_elm_neuron --data valid --json; node bin/dendra.js eval best_elm_neuron --data again --json
 //
 // The inputs of synapses whose first spike is at 0 ms stay silent, as in the published data (--no-silent to let them act).
@@ -23,8 +23,8 @@ const { values } = parseArgs({
     data: { type: 'string' },
     morphology: { type: 'string' },
     out: { type: 'string' },
-    dt: { type: 'string', default: '0.025' },
-    method: { type: 'string', default: 'crank-nicolson' },
+    dt: { type: 'string' },
+    method: { type: 'string' },
     from: { type: 'string', default: '0' },
     count: { type: 'string' },
     silent: { type: 'boolean', default: true },
@@ -41,7 +41,7 @@ const from = Number(values.from);
 const to = Math.min(dataset.count, from + Number(values.count ?? dataset.count));
 const writer = neuronioShardWriter({ provenance: `resimulated from ${data}`, licence: 'as the original' });
 const generator = await NeuronIOGenerator.create(description, {
-  dtMs: Number(values.dt),
+  dtMs: values.dt === undefined ? undefined : Number(values.dt),
   method: values.method,
   silentFromZero: values.silent,
 });

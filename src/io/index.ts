@@ -11,6 +11,7 @@ export * from './npy.js';
 export * from './npz.js';
 export * from './numpy-pickle.js';
 export * from './pickle.js';
+export * from './pickle-writer.js';
 export * from './safetensors.js';
 export * from './shard.js';
 export * from './shard-sample.js';

@@ -8,6 +8,7 @@ import {
   type HayVariant,
   hayCell,
   morphologyFromAsc,
+  NeuronIOGenerator,
   peaks,
   pulse,
   rallpack,
@@ -108,6 +109,24 @@ test.withReference('Hay biophys3, 0.793 nA: every spike on the same step', async
   }
 });
 
+test.withReference(
+  '0.619 nA with adaptive steps: 22 spikes within 2 ms of a variable-order solver',
+  async (reference) => {
+    const description = cell(reference, 'biophys3');
+    const soma = segmentAt(description.cell, 'soma[0]', 0.5);
+    const { traces } = await simulate(description, {
+      durationMs: 2700,
+      method: 'adaptive',
+      initialMv: -80,
+      currents: [{ segment: soma, currentNa: pulse(0.619, 700, 2000) }],
+      record: [{ segment: soma }],
+    });
+    const { spikes } = json(reference('biophysics/hay3_step_0.619_cvode_0.025.json'));
+    assert.is(spikes.length, 22);
+    allClose(crossings(traces[0], -10, 0.125), spikes, { absolute: 2 });
+  },
+);
+
 for (const [name, peakNa, withPulse] of [
   ['BAC', 0.5, true],
   ['BAP', 0, true],
@@ -171,6 +190,35 @@ test.withReference('a NeuronIO simulation from its inputs: soma, nexus and spike
   allClose(everyMs(traces[1]), expected.nexus.slice(0, durationMs), { absolute: 0.05 });
   const spikes = expected.spikes.filter((t: number) => t < durationMs - 1);
   assert.equal(peaks(traces[0], -25, 0.125), spikes);
+});
+
+test.withReference('two more simulations through the generator, from their inputs, at 0.05 ms', async (reference) => {
+  const durationMs = 700;
+  const generator = await NeuronIOGenerator.create(cell(reference, 'neuronio'), {
+    durationMs,
+    dtMs: 0.05,
+    method: 'backward-euler',
+    silentFromZero: true,
+  });
+  for (const seed of [102, 103]) {
+    const expected = json(reference(`biophysics/elmcheck_seed${seed}.json`));
+    const lists: number[][] = [...expected.ex, ...expected.inh];
+    const inputs = {
+      channels: lists.flatMap((times, channel) => times.map(() => channel)),
+      timesMs: lists.flat(),
+    };
+    const [made] = await generator.run([seed], [inputs]);
+    const clipped = (v: number) => Math.min(v, -55);
+    allClose(
+      Array.from(made.somaMv, clipped),
+      expected.soma.slice(0, durationMs).map(clipped),
+      { absolute: 0.02 },
+      `seed ${seed}`,
+    );
+    const spikes = expected.spikes.filter((t: number) => t < durationMs - 1);
+    assert.ok(spikes.length >= 3);
+    assert.equal([...made.outputSpikesMs], spikes);
+  }
 });
 
 const curve = (path: string) =>

@@ -1,4 +1,13 @@
-import { dendriticSegments, drawInputs, NeuronIOGenerator, stylisedCell } from '../../src/biophysics/index.js';
+import {
+  crossings,
+  dendriticSegments,
+  drawInputs,
+  NeuronIOGenerator,
+  protocols,
+  pulse,
+  simulate,
+  stylisedCell,
+} from '../../src/biophysics/index.js';
 import { assert, suite, throws } from '../harness.js';
 
 const test = suite('biophysics/neuronio');
@@ -17,6 +26,36 @@ test('the stylised cell has the sizes of the published one', () => {
     dendriticSegments(description.cell)[0],
     segments.findIndex(({ region }) => region === 'basal'),
   );
+});
+
+test('the stylised cell behaves as a layer 5 pyramidal cell: the more current the more spikes, and calcium spikes', async () => {
+  const cell = stylisedCell('biophys3', false);
+  const soma = cell.sites!.soma;
+  const run = (name: string, amplitudeNa: number) => {
+    const { currents, record, durationMs } = protocols.find((p) => p.name === name)!.prepare(cell, amplitudeNa);
+    const steps = name === 'step' ? [{ segment: soma, currentNa: pulse(amplitudeNa, 100, 400) }] : currents;
+    const probes = Object.values(record).map((segment) => ({ segment }));
+    return simulate(cell, {
+      durationMs: name === 'step' ? 500 : Math.min(durationMs, 360),
+      method: 'adaptive',
+      initialMv: -80,
+      currents: steps,
+      record: probes,
+    });
+  };
+  const counts: number[] = [];
+  for (const amplitude of [0.2, 0.8, 1.4]) {
+    counts.push(crossings((await run('step', amplitude)).traces[0], -10, 0.125).length);
+  }
+  assert.is(counts[0], 0);
+  assert.ok(counts[1] > 0 && counts[2] > counts[1] && counts[2] < 30, String(counts));
+  // An EPSP in the apical dendrite alone stays there; with a somatic pulse it makes a calcium spike and a burst.
+  const [epsp, pair] = [await run('epsp', 0), await run('bac', 0)];
+  const highest = (trace: Float64Array) => trace.reduce((a, b) => Math.max(a, b));
+  assert.is(crossings(epsp.traces[0], -10, 0.125).length, 0);
+  assert.ok(highest(epsp.traces[1]) < -40, String(highest(epsp.traces[1])));
+  assert.ok(crossings(pair.traces[0], -10, 0.125).length >= 2);
+  assert.ok(highest(pair.traces[1]) > -10, String(highest(pair.traces[1])));
 });
 
 test('drawn input: sorted, at most one spike per synapse and ms, the published amounts', () => {
@@ -42,8 +81,8 @@ test('input depends on the seed alone', () => {
 });
 
 test('a simulation depends on its seed, not on what runs beside it', async () => {
-  const alone = await NeuronIOGenerator.create(description, { durationMs: 40, dtMs: 0.05 });
-  const two = await NeuronIOGenerator.create(description, { durationMs: 40, dtMs: 0.05, threads: 2, dendrites: true });
+  const alone = await NeuronIOGenerator.create(description, { durationMs: 40 });
+  const two = await NeuronIOGenerator.create(description, { durationMs: 40, threads: 2, dendrites: true });
   const [single] = await alone.run([5]);
   const [first, second] = await two.run([4, 5]);
   assert.equal(second.somaMv, single.somaMv);
@@ -61,7 +100,7 @@ test('a simulation depends on its seed, not on what runs beside it', async () =>
 test('the quirk of t = 0: a synapse whose first spike is at 0 stays silent', async () => {
   const given = { channels: [0, 0], timesMs: [0, 10] };
   const run = async (silentFromZero: boolean, inputs: typeof given) => {
-    const generator = await NeuronIOGenerator.create(description, { durationMs: 20, dtMs: 0.1, silentFromZero });
+    const generator = await NeuronIOGenerator.create(description, { durationMs: 20, silentFromZero });
     const [{ somaMv }] = await generator.run([1], [inputs]);
     return somaMv;
   };
@@ -72,6 +111,8 @@ test('the quirk of t = 0: a synapse whose first spike is at 0 stays silent', asy
 
 test('cells and steps that do not fit are refused', async () => {
   await throws(() => NeuronIOGenerator.create(description, { dtMs: 0.03 }), /a dtMs that divides 1 ms/);
+  const odd = { dtMs: 0.1, method: 'adaptive' } as const;
+  await throws(() => NeuronIOGenerator.create(description, odd), /divides 1 ms in eighths/);
   await throws(() => NeuronIOGenerator.create({ ...description, sites: {} }), /the sites soma and nexus/);
 });
 

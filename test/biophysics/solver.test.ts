@@ -4,6 +4,7 @@ import {
   buildModel,
   type CellDescription,
   CellProgram,
+  type CompileOptions,
   cylinder,
   discretise,
   gabaA,
@@ -15,10 +16,13 @@ import {
   simulate,
   stylisedCell,
 } from '../../src/biophysics/index.js';
+import { collectColumns } from '../../src/biophysics/solver/kernel-group.js';
+import { limited } from '../../src/biophysics/solver/scalar.js';
+import { defaultRange, fillTables, TableColumns } from '../../src/biophysics/solver/tables.js';
 import { allClose, assert, suite, throws } from '../harness.js';
 
 const test = suite('biophysics/solver');
-const methods: Method[] = ['backward-euler', 'crank-nicolson'];
+const fixedSteps: Method[] = ['backward-euler', 'crank-nicolson'];
 
 /** A passive patch: 100 µm long, 10 µm thick. */
 const patch: CellDescription = {
@@ -53,7 +57,7 @@ test('kernels and the scalar reference take the same steps: channels, synapses, 
     const model = buildModel(stylisedCell(variant, variant === 'neuronio'));
     const soma = segmentAt(model.cell, 'soma[0]', 0.5);
     const tip = segmentAt(model.cell, 'apic[60]', 0.9);
-    for (const method of methods) {
+    for (const method of fixedSteps) {
       const scalar = new ScalarSolver(model, { dtMs: 0.025, method });
       // Formulas in full precision on both sides, but for the tables: with fine ones the rest must agree closely.
       const tables = { minimumMv: -100, maximumMv: 60, stepMv: 1 / 64 };
@@ -153,6 +157,117 @@ test('one synaptic event: the conductance has its peak, and many synapses are th
     peak = Math.max(peak, b - a);
   }
   allClose([peak], [3], { relative: 2e-3 });
+});
+
+const excitable = ballAndStick();
+const driven: CellDescription = {
+  ...excitable,
+  placements: [
+    ...excitable.placements,
+    { mechanism: ampaNmda, where: 'basal', parameters: { gAmpa: 0.004, gNmda: 0.0005 } },
+  ],
+};
+const arrivals = [5, 5.3, 20.01, 40.49, 41, 42.777, 60, 60.06];
+const barrage = { mechanism: 'AMPANMDA', segments: arrivals.map((_, i) => 3 + i), timesMs: arrivals };
+
+test('adaptive steps: as exact as small ones, and few where nothing happens', async () => {
+  const model = buildModel(driven);
+  const probes = [{ segment: 0 }, { segment: 11 }];
+  const run = async (options: CompileOptions, perMs: number, silent = false) => {
+    const program = await CellProgram.compile(model, { ...options, probes, clamps: [0], recordEverySteps: perMs });
+    program.initialise(-65);
+    if (!silent) {
+      program.setSynapses(0, [barrage]);
+      program.setCurrent(0, 0, pulse(0.3, 80, 1));
+    }
+    const [samples] = await program.advance(100 * perMs);
+    return { samples, program };
+  };
+  const { samples: exact } = await run({ method: 'adaptive', dtMs: 1 / 32, toleranceMv: 1e-9 }, 32);
+  assert.ok(Math.max(...exact) > 0, 'it spikes');
+  const error = (samples: Float64Array) =>
+    Math.sqrt(samples.reduce((sum, v, i) => sum + (v - exact[i]) ** 2, 0) / exact.length);
+  const { samples, program } = await run({ method: 'adaptive' }, 8);
+  const { samples: fixed } = await run({ method: 'crank-nicolson', dtMs: 1 / 64 }, 64);
+  const stepsOf = (by: CellProgram) => by.stepsTaken(0).reduce((sum, n) => sum + n, 0);
+  assert.ok(stepsOf(program) < 100 * 66, `${stepsOf(program)} steps`);
+  assert.ok(error(samples) < error(fixed) / 4, `${error(samples)} against ${error(fixed)} with 6400 steps`);
+  const rest = await run({ method: 'adaptive' }, 8, true);
+  assert.is(stepsOf(rest.program), 800);
+  // Events do not wait for a step: without refinement too the error falls with the square of the step.
+  const coarse = error((await run({ method: 'adaptive', dtMs: 1 / 16, toleranceMv: 1e9 }, 16)).samples);
+  const half = error((await run({ method: 'adaptive', dtMs: 1 / 32, toleranceMv: 1e9 }, 32)).samples);
+  assert.ok(coarse / half > 3, `${coarse} and ${half}`);
+});
+
+test('adaptive steps: the same bits in one call or several, beside other trials, after a restore', async () => {
+  const model = buildModel(driven);
+  const compile = async (trials: number, threads: number) => {
+    const options = { method: 'adaptive', probes: [{ segment: 0 }], trials, threads } as const;
+    const program = await CellProgram.compile(model, options);
+    program.initialise(-65);
+    for (let t = 0; t < trials; t++) {
+      const timesMs = barrage.timesMs.map((time) => time + 0.4 * (trials - 1 - t));
+      program.setSynapses(t, [{ ...barrage, timesMs }]);
+    }
+    return program;
+  };
+  const alone = await compile(1, 1);
+  const [whole] = await alone.advance(640);
+  const parts = await compile(1, 1);
+  const pieces = [await parts.advance(88), await parts.advance(8)].map(([part]) => [...part]);
+  const saved = parts.save();
+  const [rest] = await parts.advance(544);
+  assert.equal([...pieces.flat(), ...rest], [...whole]);
+  parts.restore(saved);
+  assert.equal([...(await parts.advance(544))[0]], [...rest]);
+  const together = await compile(2, 2);
+  assert.equal([...(await together.advance(640))[1]], [...whole]);
+  await together.dispose();
+  await throws(() => parts.advance(4), /a multiple of 8 largest steps/);
+});
+
+test('tables: the bound of their error holds everywhere', async () => {
+  const model = buildModel(stylisedCell('biophys3'));
+  for (const stepMv of [1 / 32, 1 / 4]) {
+    const range = { ...defaultRange, stepMv };
+    let checked = 0;
+    let worst = 0;
+    for (const group of model.groups) {
+      const columns = new TableColumns();
+      collectColumns(group, 0.025, columns);
+      const { data, error } = fillTables([columns], range);
+      const v = new Float64Array(1);
+      columns.columns.forEach((e, c) => {
+        const exact = limited(e, new Map(), v);
+        const at = (mv: number) => {
+          v[0] = mv;
+          return exact(0);
+        };
+        const cells = Array.from({ length: 400 }, (_, k) => (k * 19) % Math.round(240 / stepMv));
+        const values = cells.map((row) => [0.137, 0.5, 0.81].map((x) => at(range.minimumMv + (row + x) * stepMv)));
+        const rows = data[0].length / columns.columns.length / 2;
+        const starts = Array.from({ length: rows }, (_, row) =>
+          Math.abs(data[0][(row * columns.columns.length + c) * 2]),
+        );
+        const largest = starts.reduce((a, b) => Math.max(a, b));
+        cells.forEach((row, k) => {
+          const place = (row * columns.columns.length + c) * 2;
+          [0.137, 0.5, 0.81].forEach((x, i) => {
+            const off = Math.abs(data[0][place] + x * data[0][place + 1] - values[k][i]) / largest;
+            worst = Math.max(worst, off);
+            assert.ok(off <= error * 1.01 + 1e-15, `${off} beyond ${error}`);
+            checked++;
+          });
+        });
+      });
+    }
+    assert.ok(checked > 10_000);
+    // The bound is no more than a few times too large, and falls with the square of the cell.
+    const program = await CellProgram.compile(model, { tables: { stepMv } });
+    assert.ok(program.tableError < (stepMv < 0.1 ? 1.5e-6 : 1e-4), String(program.tableError));
+    assert.ok(worst > program.tableError / 20, `${worst} of ${program.tableError}`);
+  }
 });
 
 test('bad use is refused', async () => {

@@ -34,7 +34,7 @@ test('a NeuronIO dataset without any file, in two shards of work, that info read
   const first = jsonOf(await dendra([...common, '--shard', '1/2']));
   const second = jsonOf(await dendra([...common, '--shard', '2/2']));
   assert.equal([first.simulations, second.simulations], [1, 1]);
-  assert.ok(existsSync(join(out, 'own-0001.shard')));
+  for (const name of ['own-0001.shard', 'input.svg', 'voltage.svg']) assert.ok(existsSync(join(out, name)), name);
   const info = jsonOf(await dendra(['info', out, '--json']));
   assert.ok(JSON.stringify(info).includes('seed_00002'));
 });

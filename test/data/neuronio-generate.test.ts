@@ -1,7 +1,8 @@
 import { existsSync, readFileSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
+import { roundToHalf } from '../../src/base/float16.js';
 import { stylisedCell } from '../../src/biophysics/index.js';
-import { generateNeuronIO, openNeuronIO } from '../../src/data/index.js';
+import { type GeneratedFormat, type GenerateOptions, generateNeuronIO, openNeuronIO } from '../../src/data/index.js';
 import { assert, suite, temporaryFolder, throws } from '../harness.js';
 
 const test = suite('data/neuronio-generate');
@@ -42,6 +43,30 @@ test('what was generated opens as a NeuronIO dataset', async () => {
   assert.is(simulation.somaMv.length, 30);
   assert.is(simulation.somaMv[0], -76);
   assert.is(dataset.labels, 'exact');
+});
+
+test('every format reads back as what was simulated', async () => {
+  const folder = temporaryFolder();
+  const made = async (format: GeneratedFormat, more: Partial<GenerateOptions> = {}) => {
+    const perFile = format === 'npz' ? undefined : 3;
+    const path = join(folder, `${format}${Object.keys(more)}`, 'd');
+    const { files } = await generateNeuronIO(cell, path, { ...small, perFile, format, seed: 21, ...more });
+    const dataset = await openNeuronIO(dirname(path));
+    return { files, simulation: await dataset.load(2), labels: dataset.labels };
+  };
+  const [shards, npz, pickle] = [await made('shards'), await made('npz'), await made('pickle')];
+  assert.equal(
+    npz.files.map((file) => basename(file)),
+    ['seed_00021.npz', 'seed_00022.npz', 'seed_00023.npz'],
+  );
+  assert.equal(npz.simulation, shards.simulation);
+  assert.is(basename(pickle.files[0]), 'd-0000.p');
+  assert.equal(pickle.simulation.inputs, shards.simulation.inputs);
+  assert.equal(pickle.simulation.somaMv, shards.simulation.somaMv.map(roundToHalf));
+  assert.is(pickle.labels, 'float16');
+  const rounded = await made('shards', { float16: true, dendrites: true });
+  assert.equal({ ...rounded.simulation, name: '' }, { ...pickle.simulation, name: '' });
+  await throws(() => made('npz', { float16: true }), /format shards or pickle/);
 });
 
 test('an interrupted run leaves no half file', async () => {

@@ -1,5 +1,6 @@
 /** @file NeuronIO simulations of a cell: drawn input, simulated voltages, output spikes as published. */
 import { DendraError, inputError, requireInteger } from '../../base/errors.js';
+import { stepsPerBlock } from '../solver/layout.js';
 import { buildModel, type CellDescription, type Method } from '../solver/model.js';
 import { CellProgram, type SynapticInput } from '../solver/program.js';
 import { peaks } from '../solver/stimuli.js';
@@ -8,14 +9,18 @@ import { dendriticSegments, drawInputs, type InputRanges } from './inputs.js';
 export interface GeneratorOptions {
   /** Default 6000. */
   durationMs?: number;
-  /** Default 0.025; 0.05 is twice as fast and shifts spikes by about half a millisecond. */
+  /** Default 0.125, the largest step of the adaptive method; 0.025 of the others. */
   dtMs?: number;
-  /** Default Crank–Nicolson: its error falls with the square of the step, and costs what backward Euler does. */
+  /** Default adaptive; Crank–Nicolson where a `dtMs` is given, since that asks for fixed steps. */
   method?: Method;
+  /** Of the adaptive method, which watches soma and nexus; see `CompileOptions`. */
+  toleranceMv?: number;
   threads?: number;
   ranges?: InputRanges;
   /** Record the voltage of every dendritic segment at every ms. */
   dendrites?: boolean;
+  /** Keep soma and nexus at 8 samples per ms. */
+  fineTraces?: boolean;
   /** Do as the published code did: a synapse whose first spike is at t = 0 stays silent. */
   silentFromZero?: boolean;
 }
@@ -32,6 +37,8 @@ export interface GeneratedSimulation {
   readonly nexusMv: Float32Array;
   /** [dendritic segments, ms], where asked for. */
   readonly dendritesMv?: Float32Array;
+  /** 8 samples per ms, where asked for. */
+  readonly fine?: { readonly somaMv: Float32Array; readonly nexusMv: Float32Array };
   /** Local maxima of the soma above −25 mV, on a grid of 0.125 ms. */
   readonly outputSpikesMs: Float32Array;
 }
@@ -70,7 +77,10 @@ export class NeuronIOGenerator {
 
   /** @param description a cell with synapses AMPANMDA and GABAA on its dendrites, and sites `soma` and `nexus` */
   static async create(description: CellDescription, options: GeneratorOptions = {}): Promise<NeuronIOGenerator> {
-    const { dtMs = 0.025, method = 'crank-nicolson', threads = 1, durationMs = 6000 } = options;
+    const { threads = 1, durationMs = 6000 } = options;
+    const method = options.method ?? (options.dtMs === undefined ? 'adaptive' : 'crank-nicolson');
+    const adaptive = method === 'adaptive';
+    const dtMs = options.dtMs ?? (adaptive ? gridMs : 0.025);
     requireInteger('NeuronIOGenerator', 'durationMs', durationMs, { minimum: 1, maximum: 65535 });
     const { sites = {}, cell } = description;
     if (sites.soma === undefined || sites.nexus === undefined) {
@@ -80,8 +90,10 @@ export class NeuronIOGenerator {
         Object.keys(sites).join(', ') || 'none',
       );
     }
-    if (Math.abs(Math.round(1 / dtMs) * dtMs - 1) > 1e-9) {
-      throw inputError('NeuronIOGenerator', 'a dtMs that divides 1 ms', dtMs, 'use 0.0125, 0.025, 0.05 or 0.1');
+    const unit = adaptive ? dtMs * stepsPerBlock : dtMs;
+    if (Math.abs(Math.round(1 / unit) * unit - 1) > 1e-9) {
+      const advice = adaptive ? 'use 0.125, 0.0625 or 0.03125' : 'use 0.0125, 0.025, 0.05 or 0.1';
+      throw inputError('NeuronIOGenerator', `a dtMs that divides 1 ms${adaptive ? ' in eighths' : ''}`, dtMs, advice);
     }
     const perGrid = gridMs / dtMs;
     const whole = Math.abs(perGrid - Math.round(perGrid)) < 1e-9;
@@ -89,6 +101,8 @@ export class NeuronIOGenerator {
     const program = await CellProgram.compile(buildModel(description), {
       dtMs,
       method,
+      toleranceMv: options.toleranceMv,
+      watch: [sites.soma, sites.nexus],
       trials: threads,
       threads,
       probes: [sites.soma, sites.nexus, ...dendrites].map((segment) => ({ segment })),
@@ -124,7 +138,7 @@ export class NeuronIOGenerator {
     if (seeds.length === 0 || seeds.length > program.trials) {
       throw inputError('NeuronIOGenerator.run', `1 to ${program.trials} seeds`, seeds.length);
     }
-    const { durationMs, ranges, dendrites: withDendrites } = this.#options;
+    const { durationMs, ranges, dendrites: withDendrites, fineTraces } = this.#options;
     const drawn = inputs ?? seeds.map((seed) => drawInputs(this.#description.cell, { seed, durationMs, ranges }));
     program.initialise(initialMv);
     for (let trial = 0; trial < program.trials; trial++) {
@@ -137,6 +151,7 @@ export class NeuronIOGenerator {
     const dendrites = probes - 2;
     const results = seeds.map(() => ({
       fine: new Float64Array(durationMs * samplesPerMs),
+      fineNexus: new Float64Array(durationMs * samplesPerMs),
       soma: new Float32Array(durationMs),
       nexus: new Float32Array(durationMs),
       dendrites: new Float32Array(dendrites * durationMs),
@@ -145,9 +160,12 @@ export class NeuronIOGenerator {
       if (signal?.aborted) throw new DendraError('interrupted', 'NeuronIOGenerator.run: stopped');
       const length = Math.min(pieceMs, durationMs - from);
       const samples = await program.advance(length * stepsPerMs);
-      results.forEach(({ fine, soma, nexus, dendrites: voltages }, trial) => {
+      results.forEach(({ fine, fineNexus, soma, nexus, dendrites: voltages }, trial) => {
         const own = samples[trial];
-        for (let s = 0; s < length * samplesPerMs; s++) fine[from * samplesPerMs + s] = own[s * probes];
+        for (let s = 0; s < length * samplesPerMs; s++) {
+          fine[from * samplesPerMs + s] = own[s * probes];
+          fineNexus[from * samplesPerMs + s] = own[s * probes + 1];
+        }
         for (let t = 0; t < length; t++) {
           const row = t * samplesPerMs * probes;
           soma[from + t] = own[row];
@@ -156,7 +174,7 @@ export class NeuronIOGenerator {
         }
       });
     }
-    return results.map(({ fine, soma, nexus, dendrites: voltages }, trial) => ({
+    return results.map(({ fine, fineNexus, soma, nexus, dendrites: voltages }, trial) => ({
       seed: seeds[trial],
       durationMs,
       channels: drawn[trial].channels,
@@ -164,6 +182,12 @@ export class NeuronIOGenerator {
       somaMv: soma,
       nexusMv: nexus,
       ...(withDendrites && { dendritesMv: voltages }),
+      ...(fineTraces && {
+        fine: {
+          somaMv: Float32Array.from(onGrid(fine, samplesPerMs)),
+          nexusMv: Float32Array.from(onGrid(fineNexus, samplesPerMs)),
+        },
+      }),
       outputSpikesMs: Float32Array.from(peaks(onGrid(fine, samplesPerMs), thresholdMv, gridMs)),
     }));
   }
@@ -197,8 +221,8 @@ export class NeuronIOGenerator {
 function onGrid(samples: Float64Array, perMs: number): Float64Array {
   const factor = perMs * gridMs;
   if (factor === 1) return samples;
-  return Float64Array.from({ length: Math.floor((samples.length - 1) / factor) + 1 }, (_, i) => {
-    const at = i * factor;
+  return Float64Array.from({ length: Math.round(samples.length / factor) }, (_, i) => {
+    const at = Math.min(i * factor, samples.length - 1);
     const before = Math.floor(at);
     const after = Math.min(before + 1, samples.length - 1);
     return samples[before] + (at - before) * (samples[after] - samples[before]);

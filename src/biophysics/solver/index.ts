@@ -4,6 +4,7 @@ export {
   type CellModel,
   type IonSettings,
   type Method,
+  methods,
   type PerSegment,
   type Placement,
 } from './model.js';

@@ -6,144 +6,213 @@
  *   falls between them is given before the pass, divided by the decay that the pass will apply;
  * - the system is solved for the new voltage rather than its change, which leaves the axial terms to the matrix;
  * - functions of the voltage alone come from tables (tables.ts), other formulas are computed in full.
+ *
+ * The adaptive method takes the Crank–Nicolson step in blocks of 8 largest steps, 32 quarter steps or 128 sixteenths. A
+ * block begins and ends with a half step of the states, so that all is known at one time between blocks and the next may
+ * have other steps. Where a watched voltage bends too much the block is taken again with shorter ones.
  */
-
-import { DendraError } from '../../base/errors.js';
-import { exp64, log64 } from '../../runtime/wasm/math.js';
-import type { FunctionBuilder, Local } from '../../runtime/wasm/module.js';
+import type { FunctionBuilder, FunctionReference, Local } from '../../runtime/wasm/module.js';
 import { ModuleBuilder } from '../../runtime/wasm/module.js';
-import { f64, f64x2, type I32, i32, i32x4, type V128, v128 } from '../../runtime/wasm/ops.js';
-import { type Expression, keyOf } from '../mechanisms/expression.js';
-import { type CellModel, type Group, type Method, stateSteps } from './model.js';
-import { isTabulated, type TableColumns, type TableRange } from './tables.js';
+import { f64, type I32, i32 } from '../../runtime/wasm/ops.js';
+import { emitGroup, type Pass } from './kernel-group.js';
+import { header, type KernelLayout, type KernelOptions } from './kernel-layout.js';
+import type { CellModel } from './model.js';
+import type { TableColumns } from './tables.js';
 
-/** Where a group's arrays are: `shared` addresses are absolute, the others relative to a trial's base. */
-export interface GroupLayout {
-  readonly pairs: number;
-  /** Byte offset of the group's slots in the arrays over all slots. */
-  readonly slot: number;
-  readonly states: ReadonlyMap<string, number>;
-  /** Ion totals `i<ion>` and their slopes. */
-  readonly totals: ReadonlyMap<string, { readonly total: number; readonly slope: number }>;
-  readonly shared: ReadonlyMap<string, number>;
-  readonly table: number;
-}
+/** Blocks in which larger steps would have done before they are taken. */
+const patience = 3;
 
-export interface KernelLayout {
-  /** Relative to a trial's base: voltages, right-hand sides and diagonals of all slots. */
-  readonly v: number;
-  readonly rhs: number;
-  readonly d: number;
-  readonly groups: readonly GroupLayout[];
-  /** Absolute: the eliminations in order, 32 bytes each: slot, parent slot (byte offsets), a·b, a, b. */
-  readonly tree: number;
-  readonly eliminations: number;
-  readonly rootSlot: number;
-  /** Slots of section ends: byte offset in the arrays over slots, count; absolute address of their diagonals. */
-  readonly endSlot: number;
-  readonly ends: number;
-  readonly endDiagonal: number;
-  /** Slots that only fill a pair: byte offsets in the arrays over slots. They follow the slot before them. */
-  readonly padding: readonly number[];
-}
-
-/** The words at a trial's base. */
-export const header = {
-  steps: 0,
-  events: 4,
-  eventsEnd: 8,
-  clamps: 12,
-  clampsEnd: 16,
-  probes: 20,
-  probesEnd: 24,
-  output: 28,
-  recordEvery: 32,
-  untilRecord: 36,
-  outside: 40,
-  bytes: 64,
-} as const;
-
-export interface KernelOptions {
-  readonly dtMs: number;
-  readonly method: Method;
-  readonly range: TableRange;
-  readonly relaxed: boolean;
-  readonly shared: boolean;
-  /** Absolute address of trial 0 and the distance between trials. */
-  readonly trials: number;
-  readonly trialBytes: number;
-}
-
-type Pass = 'states' | 'currents' | 'both';
-
-/** Registers the columns that a group needs; must run before the tables are laid out. */
-export function collectColumns(group: Group, dtMs: number, columns: TableColumns): void {
-  const visit = (e: Expression): void => {
-    if (isTabulated(e)) columns.column(e);
-    else if (e.op === 'select') for (const child of [e.a, e.b, e.yes, e.no]) visit(child);
-    else if ('b' in e) {
-      visit(e.a);
-      visit(e.b);
-    } else if ('a' in e) visit(e.a);
-  };
-  for (const { keep, gain } of stateSteps(group, dtMs)) {
-    visit(keep);
-    visit(gain);
-  }
-  for (const e of [group.current, group.slope, ...group.ionCurrents.flatMap((i) => [i.current, i.slope])]) visit(e);
-}
+type Callable = FunctionReference<undefined>;
 
 /** The module: exports `advance(trial)`. */
 export function emitKernel(
   model: CellModel,
   layout: KernelLayout,
-  columns: readonly TableColumns[],
+  columns: readonly (readonly TableColumns[])[],
   options: KernelOptions,
 ): Uint8Array<ArrayBuffer> {
   const m = new ModuleBuilder({ relaxed: options.relaxed, shared: options.shared });
-  const passes = (pass: Pass) =>
+  const passes = (pass: Pass, l: number) =>
     model.groups.map((group, g) =>
-      m.inner(`${pass}${g}`, ['i32'], undefined, (f, base) => {
-        emitGroup(f, base, pass, group, layout, layout.groups[g], columns[g], options);
+      m.inner(`${pass}${l}.${g}`, ['i32'], undefined, (f, base) => {
+        emitGroup(f, base, pass, group, layout, g, l, columns[l][g], options);
       }),
     );
-  const both = passes('both');
-  const currents = passes('currents');
-  const states = passes('states');
-  const solve = m.inner('solve', ['i32'], undefined, (f, base) => emitSolve(f, base, layout));
-  m.function('advance', ['i32'], (f, trial) => {
-    const base = f.let(i32.add(i32.mul(trial, options.trialBytes), options.trials));
-    const steps = f.let(i32.load(base, header.steps));
-    const event = f.let(i32.load(base, header.events));
-    const eventsEnd = f.let(i32.load(base, header.eventsEnd));
-    const output = f.let(i32.load(base, header.output));
-    const untilRecord = f.let(i32.load(base, header.untilRecord));
-    f.forRange(0, steps, 1, (n) => {
-      deliver(f, base, n, event, eventsEnd);
+  const levels = layout.levels.map((level, l) => {
+    const solve = m.inner(`solve${l}`, ['i32'], undefined, (f, base) => emitSolve(f, base, layout, level.endDiagonal));
+    const [both, currents] = [passes('both', l), passes('currents', l)];
+    const step = (
+      f: FunctionBuilder,
+      base: Local<'i32'>,
+      n: I32,
+      cursor: Cursor,
+      first: I32,
+      recording?: I32,
+    ): void => {
+      deliver(f, base, n, cursor);
       f.if(
-        i32.eqz(n),
+        first,
         () => {
           for (const pass of currents) f.call(pass, base);
         },
         () => {
           for (const pass of both) f.call(pass, base);
+          if (options.method === 'adaptive') watch(f, base, layout, level.dtMs);
         },
       );
-      record(f, base, output, untilRecord);
-      inject(f, base, n);
+      if (recording) f.if(recording, () => record(f, base, cursor));
+      else record(f, base, cursor);
+      inject(f, base, n, l);
       f.call(solve, base);
+    };
+    return { ...level, step };
+  });
+  if (options.method !== 'adaptive') {
+    const states = passes('states', 0);
+    m.function('advance', ['i32'], (f, trial) => {
+      const base = f.let(i32.add(i32.mul(trial, options.trialBytes), options.trials));
+      const steps = f.let(i32.load(base, header.steps));
+      const cursor = openCursor(f, base, 0);
+      f.forRange(0, steps, 1, (n) => levels[0].step(f, base, n, cursor, i32.eqz(n)));
+      f.if(i32.gtS(steps, 0), () => {
+        for (const pass of states) f.call(pass, base);
+      });
+      closeCursor(f, base, 0, cursor);
     });
-    f.if(i32.gtS(steps, 0), () => {
-      for (const pass of states) f.call(pass, base);
+    return m.bytes();
+  }
+  const blocks = levels.map(({ steps, ratio, dtMs, step }, l) => {
+    const [begin, finish] = [passes('begin', l), passes('finish', l)];
+    return m.inner(`block${l}`, ['i32', 'i32'], undefined, (f, base, block) => {
+      const from = f.let(i32.mul(block, steps));
+      const cursor = openCursor(f, base, l);
+      const passed = () => i32.and(i32.ltU(cursor.event, cursor.end), i32.ltS(i32.load(cursor.event), from));
+      f.while(passed, () => f.add(cursor.event, 16));
+      for (const pass of begin) f.call(pass, base);
+      f.forRange(0, steps, 1, (n) => {
+        const recording = ratio > 1 ? i32.eqz(i32.and(n, ratio - 1)) : undefined;
+        step(f, base, f.let(i32.add(from, n)), cursor, i32.eqz(n), recording);
+      });
+      for (const pass of finish) f.call(pass, base);
+      watch(f, base, layout, dtMs);
+      closeCursor(f, base, l, cursor);
     });
-    f.store(base, untilRecord, header.untilRecord);
-    f.store(base, output, header.output);
+  });
+  m.function('advance', ['i32'], (f, trial) => {
+    const base = f.let(i32.add(i32.mul(trial, options.trialBytes), options.trials));
+    f.forRange(0, f.let(i32.load(base, header.steps)), 1, (block) => {
+      takeBlock(f, base, block, blocks, layout, options.toleranceMv);
+    });
   });
   return m.bytes();
 }
 
+/** Takes a block, again with shorter steps where a watched voltage bent too much or left the tables. */
+function takeBlock(
+  f: FunctionBuilder,
+  base: Local<'i32'>,
+  block: I32,
+  blocks: readonly Callable[],
+  { levels, backup, stateBytes }: KernelLayout,
+  toleranceMv: number,
+): void {
+  const state = f.let(i32.add(base, header.bytes));
+  const kept = f.let(i32.add(base, backup));
+  const bytes = stateBytes - header.bytes;
+  const output = f.let(i32.load(base, header.output));
+  const untilRecord = f.let(i32.load(base, header.untilRecord));
+  const outside = f.let(i32.load(base, header.outside));
+  const level = f.let(i32.load(base, header.level));
+  const last = levels.length - 1;
+  const done = f.let(i32.const(0));
+  f.copy(kept, state, bytes);
+  f.while(
+    () => i32.eqz(done),
+    () => {
+      f.store(base, f64.const(0), header.bend);
+      f.store(base, i32.const(0), header.outside);
+      const counter = f.let(i32.add(base, i32.shl(level, 2)));
+      f.store(counter, i32.add(i32.load(counter, header.taken), 1), header.taken);
+      blocks.forEach((run, l) => {
+        f.if(i32.eq(level, l), () => f.call(run, base, block));
+      });
+      const bend = f.let(f64.load(base, header.bend));
+      const needed = f.let(i32.const(0));
+      levels.slice(0, last).forEach(({ dtMs }, l) => {
+        const most = f64.const(toleranceMv / (dtMs * levels[0].dtMs));
+        f.if(i32.eqz(f64.le(bend, most)), () => f.set(needed, i32.const(l + 1)));
+      });
+      const lost = f.let(i32.load(base, header.outside));
+      f.if(i32.and(lost, i32.ltS(level, last)), () => f.set(needed, i32.const(last)));
+      f.if(
+        i32.gtS(needed, level),
+        () => {
+          f.copy(state, kept, bytes);
+          f.store(base, output, header.output);
+          f.store(base, untilRecord, header.untilRecord);
+          f.store(base, needed, header.level);
+          f.set(level, needed);
+        },
+        () => {
+          f.set(done, i32.const(1));
+          f.store(base, i32.or(outside, lost), header.outside);
+          const calm = f.let(i32.const(0));
+          f.if(i32.ltS(needed, level), () => {
+            f.set(calm, i32.add(i32.load(base, header.calm), 1));
+            f.if(i32.geS(calm, patience), () => {
+              f.set(calm, i32.const(0));
+              f.store(base, needed, header.level);
+            });
+          });
+          f.store(base, calm, header.calm);
+        },
+      );
+    },
+  );
+}
+
+/** Where a run stands in its events and its output. */
+interface Cursor {
+  readonly event: Local<'i32'>;
+  readonly end: Local<'i32'>;
+  readonly output: Local<'i32'>;
+  readonly untilRecord: Local<'i32'>;
+}
+
+function openCursor(f: FunctionBuilder, base: I32, level: number): Cursor {
+  return {
+    event: f.let(i32.load(base, header.calls + 16 * level)),
+    end: f.let(i32.load(base, header.calls + 16 * level + 4)),
+    output: f.let(i32.load(base, header.output)),
+    untilRecord: f.let(i32.load(base, header.untilRecord)),
+  };
+}
+
+function closeCursor(f: FunctionBuilder, base: I32, level: number, { event, output, untilRecord }: Cursor): void {
+  f.store(base, event, header.calls + 16 * level);
+  f.store(base, untilRecord, header.untilRecord);
+  f.store(base, output, header.output);
+}
+
+/** The largest change of slope of the watched voltages since the step before, per time between the steps' middles. */
+function watch(f: FunctionBuilder, base: Local<'i32'>, { watched, watchAt, v }: KernelLayout, dtMs: number): void {
+  if (watched.length === 0) return;
+  const weight = f.let(f64.div(f64.const(2), f64.add(f64.load(base, watchAt), f64.const(dtMs))));
+  f.store(base, f64.const(dtMs), watchAt);
+  const largest = f.let(f64.load(base, header.bend));
+  watched.forEach((slot, w) => {
+    const at = watchAt + 8 + 16 * w;
+    const now = f.let(f64.load(base, v + slot));
+    const slope = f.let(f64.mul(f64.sub(now, f64.load(base, at)), f64.const(1 / dtMs)));
+    f.set(largest, f64.max(largest, f64.mul(f64.abs(f64.sub(slope, f64.load(base, at + 8))), weight)));
+    f.store(base, now, at);
+    f.store(base, slope, at + 8);
+  });
+  f.store(base, largest, header.bend);
+}
+
 /** Adds the amounts of the events of step n. An event: step, byte offset of the state, float64 amount. */
-function deliver(f: FunctionBuilder, base: I32, n: I32, event: Local<'i32'>, end: I32): void {
+function deliver(f: FunctionBuilder, base: I32, n: I32, { event, end }: Cursor): void {
   // The list is followed by memory, so that its end may be looked at too.
   const due = () => i32.and(i32.ltU(event, end), i32.leS(i32.load(event), n));
   f.while(due, () => {
@@ -153,7 +222,7 @@ function deliver(f: FunctionBuilder, base: I32, n: I32, event: Local<'i32'>, end
   });
 }
 
-function record(f: FunctionBuilder, base: I32, output: Local<'i32'>, untilRecord: Local<'i32'>): void {
+function record(f: FunctionBuilder, base: I32, { output, untilRecord }: Cursor): void {
   f.if(
     i32.eqz(untilRecord),
     () => {
@@ -173,10 +242,10 @@ function record(f: FunctionBuilder, base: I32, output: Local<'i32'>, untilRecord
 }
 
 /** A clamp: byte offset of the right-hand side, address of a float64 per step (mA/cm²). */
-function inject(f: FunctionBuilder, base: I32, n: I32): void {
-  const clamp = f.let(i32.load(base, header.clamps));
+function inject(f: FunctionBuilder, base: I32, n: I32, level: number): void {
+  const clamp = f.let(i32.load(base, header.calls + 16 * level + 8));
   f.while(
-    () => i32.ltU(clamp, i32.load(base, header.clampsEnd)),
+    () => i32.ltU(clamp, i32.load(base, header.calls + 16 * level + 12)),
     () => {
       const target = f.let(i32.add(base, i32.load(clamp)));
       const value = f64.load(i32.add(i32.load(clamp, 4), i32.shl(n, 3)));
@@ -186,177 +255,12 @@ function inject(f: FunctionBuilder, base: I32, n: I32): void {
   );
 }
 
-function emitGroup(
-  f: FunctionBuilder,
-  base: Local<'i32'>,
-  pass: Pass,
-  group: Group,
-  layout: KernelLayout,
-  own: GroupLayout,
-  columns: TableColumns,
-  options: KernelOptions,
-): void {
-  const { range, dtMs } = options;
-  const second = options.method === 'crank-nicolson';
-  const rowBytes = columns.columns.length * 16;
-  const outside = f.let(i32x4.all(0));
-  f.forRange(0, own.pairs * 16, 16, (offset) => {
-    const here = f.let(i32.add(base, offset));
-    const vAt = layout.v + own.slot;
-    const rhsAt = layout.rhs + own.slot;
-    let v: Local<'v128'>;
-    let change: Local<'v128'> | undefined;
-    if (pass === 'currents') {
-      v = f.let(v128.load(here, vAt));
-    } else if (second) {
-      const before = f.let(v128.load(here, vAt));
-      change = f.let(f64x2.sub(v128.load(here, rhsAt), before));
-      v = f.let(f64x2.add(before, f64x2.add(change, change)));
-      f.store(here, v, vAt);
-    } else {
-      v = f.let(v128.load(here, rhsAt));
-      f.store(here, v, vAt);
-    }
-    // A voltage outside the table (or NaN, or lost where there is no table) is reported; in the table it is clamped.
-    const [lowest, highest] = rowBytes > 0 ? [range.minimumMv, range.maximumMv] : [-1e6, 1e6];
-    const low = f64x2.ge(v, f64x2.all(lowest));
-    f.set(outside, v128.or(outside, v128.not(v128.and(low, f64x2.le(v, f64x2.all(highest))))));
-
-    const rows = rowBytes > 0 ? locate(f, v, range, rowBytes) : undefined;
-    const emit = emitter(f, {
-      variable: (name) => {
-        if (name === 'v') return v;
-        const state = own.states.get(name);
-        if (state !== undefined) return v128.load(here, state);
-        const shared = own.shared.get(name);
-        if (shared !== undefined) return v128.load(offset, shared);
-        return v128.load(here, own.totals.get(name)!.total);
-      },
-      column: (e) => {
-        const at = own.table + columns.column(e) * 16;
-        const first = f.let(v128.load(rows!.first, at));
-        const other = f.let(v128.load(rows!.second, at));
-        const values = v128.shuffleBytes(first, other, lowLanes);
-        return f.madd64(v128.shuffleBytes(first, other, highLanes), rows!.fraction, values);
-      },
-    });
-    if (pass !== 'currents') {
-      if (change) {
-        for (const { total, slope } of own.totals.values()) {
-          f.store(here, f.madd64(v128.load(here, slope), change, v128.load(here, total)), total);
-        }
-      }
-      for (const { name, keep, gain } of stateSteps(group, dtMs)) {
-        const at = own.states.get(name)!;
-        const zero = gain.op === 'number' && gain.value === 0;
-        const old = v128.load(here, at);
-        const next = zero ? f64x2.mul(emit(keep), old) : f.madd64(emit(keep), old, emit(gain));
-        f.store(here, next, at);
-        emit.forget(name);
-      }
-    }
-    if (pass !== 'states') {
-      for (const { ion, current, slope } of group.ionCurrents) {
-        const { total, slope: slopeAt } = own.totals.get(`i${ion}`)!;
-        f.store(here, emit(current), total);
-        if (second) f.store(here, emit(slope), slopeAt);
-        emit.forget(`i${ion}`);
-      }
-      // (C/δ + G) v − I on the right, C/δ + axial + G on the diagonal.
-      const slope = f.let(emit(group.slope));
-      const kept = f64x2.add(slope, v128.load(offset, own.shared.get('capacitive')!));
-      f.store(here, f64x2.sub(f64x2.mul(kept, v), emit(group.current)), rhsAt);
-      f.store(here, f64x2.add(slope, v128.load(offset, own.shared.get('diagonal')!)), layout.d + own.slot);
-    }
-  });
-  f.if(v128.anyTrue(outside), () => f.store(base, i32.const(1), header.outside));
-}
-
-const lowLanes = [0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23];
-const highLanes = lowLanes.map((byte) => byte + 8);
-
-/** The byte offsets of the table rows of two voltages, and how far into the cells they lie. */
-function locate(f: FunctionBuilder, v: V128, range: TableRange, rowBytes: number) {
-  const rows = Math.round((range.maximumMv - range.minimumMv) / range.stepMv);
-  const raw = f64x2.mul(f64x2.sub(v, f64x2.all(range.minimumMv)), f64x2.all(1 / range.stepMv));
-  const place = f.let(f64x2.pmin(f64x2.pmax(f64x2.all(0), raw), f64x2.all(rows - 1e-6)));
-  const cell = f.let(i32x4.truncSatF64x2Zero(place));
-  return {
-    fraction: f.let(f64x2.sub(place, f64x2.convertLowI32x4S(cell))),
-    first: f.let(i32.mul(i32x4.extract(cell, 0), rowBytes)),
-    second: f.let(i32.mul(i32x4.extract(cell, 1), rowBytes)),
-  };
-}
-
-interface Sources {
-  variable(name: string): V128;
-  column(e: Expression): V128;
-}
-
-/** Writes formulas, each part once. `forget` drops what depends on a variable that has changed. */
-function emitter(f: FunctionBuilder, sources: Sources) {
-  const known = new Map<string, { local: Local<'v128'>; names: string }>();
-  const emit = (e: Expression): V128 => {
-    if (e.op === 'number') return f64x2.all(e.value);
-    const key = keyOf(e);
-    const seen = known.get(key);
-    if (seen) return seen.local;
-    const local = f.let(compute(e));
-    known.set(key, { local, names: ` ${key.replace(/[(),]/g, ' ')} ` });
-    return local;
-  };
-  const compute = (e: Exclude<Expression, { op: 'number' }>): V128 => {
-    if (e.op === 'variable') return sources.variable(e.name);
-    if (isTabulated(e)) return sources.column(e);
-    switch (e.op) {
-      case 'add':
-        if (e.b.op === 'multiply') return f.madd64(emit(e.b.a), emit(e.b.b), emit(e.a));
-        return f64x2.add(emit(e.a), emit(e.b));
-      case 'subtract':
-        return f64x2.sub(emit(e.a), emit(e.b));
-      case 'multiply':
-        return f64x2.mul(emit(e.a), emit(e.b));
-      case 'divide':
-        return f64x2.div(emit(e.a), emit(e.b));
-      case 'negate':
-        return f64x2.neg(emit(e.a));
-      case 'abs':
-        return f64x2.abs(emit(e.a));
-      case 'sqrt':
-        return f64x2.sqrt(emit(e.a));
-      case 'exp':
-        return exp64(f, emit(e.a));
-      case 'log':
-        return log64(f, emit(e.a));
-      case 'power': {
-        if (e.b.op === 'number' && Number.isInteger(e.b.value) && e.b.value >= 2 && e.b.value <= 8) {
-          const x = emit(e.a);
-          let product = x;
-          for (let k = 1; k < e.b.value; k++) product = f64x2.mul(product, x);
-          return product;
-        }
-        return exp64(f, f64x2.mul(emit(e.b), log64(f, emit(e.a))));
-      }
-      case 'select': {
-        const compare = { '<': f64x2.lt, '<=': f64x2.le, '>': f64x2.gt, '>=': f64x2.ge }[e.relation];
-        return v128.bitselect(emit(e.yes), emit(e.no), compare(emit(e.a), emit(e.b)));
-      }
-      case 'sampled':
-        throw new DendraError('failed', 'a function sampled on a grid of voltages depends on the voltage alone');
-    }
-  };
-  emit.forget = (name: string) => {
-    for (const [key, { names }] of known) if (names.includes(` ${name} `)) known.delete(key);
-  };
-  return emit;
-}
-
 /** Elimination from the tips, then the voltages from the root outwards, left in the right-hand sides. */
-function emitSolve(f: FunctionBuilder, base: Local<'i32'>, layout: KernelLayout): void {
+function emitSolve(f: FunctionBuilder, base: Local<'i32'>, layout: KernelLayout, endDiagonal: number): void {
   if (layout.ends > 0) {
     f.fill(f.let(i32.add(base, layout.rhs + layout.endSlot)), 0, layout.ends * 8);
     const target = f.let(i32.add(base, layout.d + layout.endSlot));
-    f.copy(target, i32.const(layout.endDiagonal), layout.ends * 8);
+    f.copy(target, i32.const(endDiagonal), layout.ends * 8);
   }
   const first = layout.tree;
   const end = layout.tree + layout.eliminations * 32;

@@ -298,8 +298,13 @@ function buildGroup(
   return { segments, mechanisms, arrays, states, current, slope: derivative(current, 'v'), ionCurrents, events };
 }
 
-/** Integration of the voltage: both take the gates exactly over a step with their rates held. */
-export type Method = 'backward-euler' | 'crank-nicolson';
+/**
+ * Integration of the voltage; all take the gates exactly over a step with their rates held. `adaptive`: Crank–Nicolson
+ * with steps that shorten where the voltage bends, and events whose effect does not depend on the step.
+ */
+export type Method = 'backward-euler' | 'crank-nicolson' | 'adaptive';
+
+export const methods: readonly Method[] = ['backward-euler', 'crank-nicolson', 'adaptive'];
 
 /** x ← gain + keep·x for every state of a group, in the order they step. */
 export function stateSteps(group: Group, dtMs: number): { name: string; keep: Expression; gain: Expression }[] {

@@ -5,66 +5,30 @@
 import { DendraError, inputError, requireInteger, requireNumber } from '../../base/errors.js';
 import { probe as probeMachine } from '../../runtime/probe.js';
 import { createPool, type PoolProgram, type WorkerPool } from '../../runtime/workers.js';
+import { type EventList, expandEvents, lowerBound, noEvents, type SynapticInput, writeEvents } from './events.js';
+import { emitKernel } from './kernel.js';
+import { header } from './kernel-layout.js';
 import {
-  collectColumns,
-  emitKernel,
-  type GroupLayout,
-  header,
-  type KernelLayout,
-  type KernelOptions,
-} from './kernel.js';
-import { type CellModel, type Method, stateSteps } from './model.js';
+  type CompileOptions,
+  chunkEvents,
+  chunkSteps,
+  fillShared,
+  makePlan,
+  type Plan,
+  type Probe,
+  probeOffset,
+  slotOffset,
+  stepsPerBlock,
+} from './layout.js';
+import type { CellModel, Method } from './model.js';
 import { ScalarSolver } from './scalar.js';
-import { defaultRange, fillTable, TableColumns, type TableRange } from './tables.js';
 
-/** A quantity of a segment: its voltage `v` (mV, default) or a state such as `CaDynamics_E2.cai`. */
-export interface Probe {
-  readonly segment: number;
-  readonly variable?: string;
-}
-
-/** Spikes that arrive at synapses of one kind. */
-export interface SynapticInput {
-  /** The mechanism's name, which must stand on the segments. */
-  readonly mechanism: string;
-  readonly segments: ArrayLike<number>;
-  /** Arrival of each; it acts on the first step whose middle is not before it. */
-  readonly timesMs: ArrayLike<number>;
-  /** Default 1 each. */
-  readonly weights?: ArrayLike<number>;
-}
-
-export interface CompileOptions {
-  /** Time step, ms; default 0.025. */
-  dtMs?: number;
-  /** Default backward Euler. */
-  method?: Method;
-  /** How many simulations run side by side; default 1. */
-  trials?: number;
-  /** Threads; default 1, at most one per trial. */
-  threads?: number;
-  probes?: readonly Probe[];
-  /** A sample of every probe at every so many steps, from the first; default 1. */
-  recordEverySteps?: number;
-  /** Segments that current may be injected into. */
-  clamps?: readonly number[];
-  tables?: Partial<TableRange>;
-  /** Fused multiply-add where the engine has it (default): faster, other last bits. */
-  relaxed?: boolean;
-}
-
-/** The most steps of one call of the kernel, and events within it. */
-const chunkSteps = 2000;
-const chunkEvents = 65536;
+export type { SynapticInput } from './events.js';
+export type { CompileOptions, Probe } from './layout.js';
 
 interface Trial {
-  /** Sorted by step. */
-  steps: Int32Array;
-  /** Byte offset of the state, from the trial's base. */
-  targets: Int32Array;
-  amounts: Float64Array;
-  /** What the state keeps of itself in one step. */
-  keeps: Float64Array;
+  /** Per step size. */
+  events: readonly EventList[];
   currents: (((timeMs: number) => number) | undefined)[];
 }
 
@@ -81,7 +45,7 @@ export class CellProgram {
   readonly trials: number;
   readonly probes: readonly Probe[];
   readonly recordEverySteps: number;
-  /** Largest error of the tables, relative to each function's largest value. */
+  /** A bound of the tables' error, relative to each function's largest value. */
   readonly tableError: number;
   readonly threads: number;
   readonly relaxed: boolean;
@@ -116,7 +80,10 @@ export class CellProgram {
     this.#plan = plan;
     this.#pool = pool;
     this.#program = program;
-    this.#trials = Array.from({ length: plan.trials }, () => noEvents(plan.clamps.length));
+    this.#trials = Array.from({ length: plan.trials }, () => ({
+      events: plan.layout.levels.map(() => noEvents),
+      currents: new Array(plan.clamps.length).fill(undefined),
+    }));
     this.#active = new Array(plan.trials).fill(true);
     if (!program) {
       const instance = new WebAssembly.Instance(module, { env: { memory } });
@@ -137,7 +104,7 @@ export class CellProgram {
     const plan = makePlan(model, { ...options, trials }, relaxed, shared);
     const pages = Math.ceil(plan.bytes / 65536);
     const memory = new WebAssembly.Memory({ initial: pages, maximum: shared ? 65536 : pages, shared });
-    fillShared(new DataView(memory.buffer), memory.buffer, model, plan);
+    fillShared(memory.buffer, model, plan);
     const module = await WebAssembly.compile(emitKernel(model, plan.layout, plan.columns, plan.options));
     const program = await pool?.load(module, memory, [{ run: 'advance', tasks: trials }]);
     return new CellProgram(model, plan, memory, module, pool, program);
@@ -151,13 +118,13 @@ export class CellProgram {
   /** Sets every trial to a voltage, with all states at their limits there, and time to 0. */
   initialise(voltageMv: number): void {
     requireNumber('CellProgram.initialise', 'voltageMv', voltageMv);
-    const start = new ScalarSolver(this.model, { dtMs: this.dtMs, method: this.method });
+    const start = new ScalarSolver(this.model, { dtMs: this.dtMs });
     start.initialise(voltageMv);
     const { layout } = this.#plan;
     for (let trial = 0; trial < this.trials; trial++) {
       const base = this.#base(trial);
       const floats = (offset: number, length: number) => new Float64Array(this.#memory.buffer, base + offset, length);
-      new Uint8Array(this.#memory.buffer, base, this.#plan.stateBytes).fill(0);
+      new Uint8Array(this.#memory.buffer, base, this.#plan.layout.stateBytes).fill(0);
       this.model.groups.forEach((group, g) => {
         const own = layout.groups[g];
         const last = group.segments.length - 1;
@@ -167,6 +134,9 @@ export class CellProgram {
           for (let i = 0; i < array.length; i++) array[i] = start.value(group.segments[Math.min(i, last)], name);
         }
       });
+      const watch = floats(layout.watchAt, 1 + 2 * layout.watched.length);
+      watch[0] = this.dtMs;
+      for (let w = 0; w < layout.watched.length; w++) watch[1 + 2 * w] = voltageMv;
     }
     this.#step = 0;
     this.#initialised = true;
@@ -175,10 +145,9 @@ export class CellProgram {
 
   /** The synaptic input of a trial, in place of what it had. */
   setSynapses(trial: number, inputs: readonly SynapticInput[]): void {
-    this.#trials[trial] = {
-      ...expandEvents(this.model, this.#plan, this.dtMs, inputs),
-      currents: this.#trials[trial].currents,
-    };
+    this.#trials[trial].events = this.#plan.layout.levels.map((_, l) =>
+      expandEvents(this.model, this.#plan, inputs, l),
+    );
   }
 
   /** The current (nA, at a time in ms) into clamp number `clamp` of a trial. */
@@ -194,10 +163,13 @@ export class CellProgram {
 
   /**
    * Goes on by `steps` steps. Gives, per trial, the samples [time, probe] taken on the way: of the state at the start of
-   * every `recordEverySteps`-th step since the beginning, the one at time 0 included.
+   * every `recordEverySteps`-th step since the beginning, the one at time 0 included. The adaptive method counts largest
+   * steps, and goes on by whole blocks of 8 of them.
    */
   async advance(steps: number): Promise<Float64Array[]> {
     requireInteger('CellProgram.advance', 'steps', steps, { minimum: 0 });
+    if (this.method === 'adaptive' && steps % stepsPerBlock !== 0)
+      throw inputError('CellProgram.advance', `a multiple of ${stepsPerBlock} largest steps`, steps);
     if (!this.#initialised)
       throw inputError('CellProgram.advance', 'an initialised program', 'one that was not', 'call initialise');
     const every = this.recordEverySteps;
@@ -225,6 +197,12 @@ export class CellProgram {
     return outputs;
   }
 
+  /** Adaptive: how many steps of each size a trial took since `initialise`, largest first, those taken again included. */
+  stepsTaken(trial: number): number[] {
+    const view = new DataView(this.#memory.buffer, this.#base(trial));
+    return this.#plan.layout.levels.map(({ steps }, l) => view.getInt32(header.taken + 4 * l, true) * steps);
+  }
+
   /** A voltage or state now. */
   value(trial: number, { segment, variable = 'v' }: Probe): number {
     const offset = probeOffset(this.model, this.#plan.layout, { segment, variable });
@@ -233,25 +211,25 @@ export class CellProgram {
 
   /** Everything that changes with time; restoring it and going on gives the same bits, as often as wanted. */
   save(): SavedState {
-    const bytes = new Uint8Array(this.trials * this.#plan.stateBytes);
+    const bytes = new Uint8Array(this.trials * this.#plan.layout.stateBytes);
     for (let trial = 0; trial < this.trials; trial++) {
-      const part = new Uint8Array(this.#memory.buffer, this.#base(trial), this.#plan.stateBytes);
-      bytes.set(part, trial * this.#plan.stateBytes);
+      const part = new Uint8Array(this.#memory.buffer, this.#base(trial), this.#plan.layout.stateBytes);
+      bytes.set(part, trial * this.#plan.layout.stateBytes);
     }
     return { step: this.#step, bytes };
   }
 
   restore({ step, bytes }: SavedState): void {
-    if (bytes.length !== this.trials * this.#plan.stateBytes) {
+    if (bytes.length !== this.trials * this.#plan.layout.stateBytes) {
       throw inputError(
         'CellProgram.restore',
-        `${this.trials * this.#plan.stateBytes} bytes, of the same cell and number of trials`,
+        `${this.trials * this.#plan.layout.stateBytes} bytes, of the same cell and number of trials`,
         bytes.length,
       );
     }
     for (let trial = 0; trial < this.trials; trial++) {
-      const part = bytes.subarray(trial * this.#plan.stateBytes, (trial + 1) * this.#plan.stateBytes);
-      new Uint8Array(this.#memory.buffer, this.#base(trial), this.#plan.stateBytes).set(part);
+      const part = bytes.subarray(trial * this.#plan.layout.stateBytes, (trial + 1) * this.#plan.layout.stateBytes);
+      new Uint8Array(this.#memory.buffer, this.#base(trial), this.#plan.layout.stateBytes).set(part);
     }
     this.#step = step;
     this.#initialised = true;
@@ -280,55 +258,61 @@ export class CellProgram {
 
   /** As many of the wanted steps as every trial's events leave room for. */
   #fit(wanted: number): number {
+    const least = this.method === 'adaptive' ? stepsPerBlock : 1;
     let count = wanted;
-    for (const { steps } of this.#trials) {
-      const first = lowerBound(steps, this.#step);
-      while (lowerBound(steps, this.#step + count) - first > chunkEvents) {
-        if (count === 1)
-          throw inputError('CellProgram.advance', `at most ${chunkEvents} synaptic changes in a step`, 'more');
-        count = Math.ceil(count / 2);
-      }
+    for (const { events } of this.#trials) {
+      events.forEach(({ steps }, l) => {
+        const { ratio } = this.#plan.calls[l];
+        const first = lowerBound(steps, this.#step * ratio);
+        while (lowerBound(steps, (this.#step + count) * ratio) - first > chunkEvents) {
+          if (count === least)
+            throw inputError(
+              'CellProgram.advance',
+              `at most ${chunkEvents} synaptic changes in ${least} steps`,
+              'more',
+            );
+          count = Math.ceil(count / 2 / least) * least;
+        }
+      });
     }
     return count;
   }
 
   #prepare(trial: number, count: number): void {
-    const { eventsAt, outputAt, clampsAt, clampValuesAt, clamps } = this.#plan;
+    const { layout, outputAt, clamps, calls } = this.#plan;
+    const adaptive = this.method === 'adaptive';
     const base = this.#base(trial);
     const view = new DataView(this.#memory.buffer);
-    const { steps, targets, amounts, keeps, currents } = this.#trials[trial];
-    const from = lowerBound(steps, this.#step);
-    const to = lowerBound(steps, this.#step + count);
-    for (let e = from, at = base + eventsAt; e < to; e++, at += 16) {
-      const step = steps[e] - this.#step;
-      view.setInt32(at, step, true);
-      view.setInt32(at + 4, targets[e], true);
-      // Between two steps the event comes before the decay of the first, and must outlast it.
-      view.setFloat64(at + 8, step === 0 ? amounts[e] : amounts[e] / keeps[e], true);
-    }
-    clamps.forEach((segment, c) => {
-      const { areaUm2 } = this.model.cell.segments[segment];
-      const values = new Float64Array(this.#memory.buffer, base + clampValuesAt + c * chunkSteps * 8, count);
-      const current = currents[c];
-      for (let n = 0; n < count; n++) {
-        values[n] = current ? (current((this.#step + n + 0.5) * this.dtMs) * 100) / areaUm2 : 0;
-      }
-      view.setInt32(
-        base + clampsAt + c * 8,
-        slotOffset(this.model, this.#plan.layout, segment) + this.#plan.layout.rhs,
-        true,
-      );
-      view.setInt32(base + clampsAt + c * 8 + 4, base + clampValuesAt + c * chunkSteps * 8, true);
+    const word = (at: number, value: number) => view.setInt32(base + at, value, true);
+    const { events, currents } = this.#trials[trial];
+    calls.forEach(({ ratio, eventsAt, clampsAt, clampValuesAt }, l) => {
+      const { dtMs, steps: perBlock } = layout.levels[l];
+      const from = this.#step * ratio;
+      const steps = count * ratio;
+      const at = base + eventsAt;
+      const written = writeEvents(view, at, events[l], from, steps, adaptive ? perBlock : 0);
+      clamps.forEach((segment, c) => {
+        const { areaUm2 } = this.model.cell.segments[segment];
+        const valuesAt = base + clampValuesAt + c * chunkSteps * ratio * 8;
+        const values = new Float64Array(this.#memory.buffer, valuesAt, steps);
+        const current = currents[c];
+        for (let n = 0; n < steps; n++) {
+          values[n] = current ? (current((from + n + 0.5) * dtMs) * 100) / areaUm2 : 0;
+        }
+        word(clampsAt + c * 8, slotOffset(this.model, layout, segment) + layout.rhs);
+        word(clampsAt + c * 8 + 4, valuesAt);
+      });
+      const own = header.calls + 16 * l;
+      word(own, at);
+      word(own + 4, at + written);
+      word(own + 8, base + clampsAt);
+      word(own + 12, base + clampsAt + clamps.length * 8);
     });
-    view.setInt32(base + header.steps, this.#active[trial] ? count : 0, true);
-    view.setInt32(base + header.events, base + eventsAt, true);
-    view.setInt32(base + header.eventsEnd, base + eventsAt + (to - from) * 16, true);
-    view.setInt32(base + header.clamps, base + clampsAt, true);
-    view.setInt32(base + header.clampsEnd, base + clampsAt + clamps.length * 8, true);
-    view.setInt32(base + header.probes, this.#plan.probesAt, true);
-    view.setInt32(base + header.probesEnd, this.#plan.probesAt + this.probes.length * 4, true);
-    view.setInt32(base + header.output, base + outputAt, true);
-    view.setInt32(base + header.recordEvery, this.recordEverySteps, true);
+    word(header.steps, this.#active[trial] ? count / (adaptive ? stepsPerBlock : 1) : 0);
+    word(header.probes, this.#plan.probesAt);
+    word(header.probesEnd, this.#plan.probesAt + this.probes.length * 4);
+    word(header.output, base + outputAt);
+    word(header.recordEvery, this.recordEverySteps);
   }
 
   #refuseVoltage(trial: number): never {
@@ -338,277 +322,4 @@ export class CellProgram {
       `CellProgram.advance: a voltage of trial ${trial} left ${minimumMv} to ${maximumMv} mV before ${this.timeMs} ms; use a smaller dtMs or wider tables`,
     );
   }
-}
-
-const noEvents = (clamps: number): Trial => ({
-  steps: new Int32Array(0),
-  targets: new Int32Array(0),
-  amounts: new Float64Array(0),
-  keeps: new Float64Array(0),
-  currents: new Array(clamps).fill(undefined),
-});
-
-/** The first index whose value is not below `wanted`. */
-function lowerBound(values: Int32Array, wanted: number): number {
-  let low = 0;
-  let high = values.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (values[middle] < wanted) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-}
-
-/** The step on which an event acts: the first whose middle is not before it. */
-export function stepOfEvent(timeMs: number, dtMs: number): number {
-  return Math.max(0, Math.ceil(timeMs / dtMs - 0.5 - 1e-9));
-}
-
-function expandEvents(
-  model: CellModel,
-  plan: Plan,
-  dtMs: number,
-  inputs: readonly SynapticInput[],
-): Omit<Trial, 'currents'> {
-  const steps: number[] = [];
-  const targets: number[] = [];
-  const amounts: number[] = [];
-  const keeps: number[] = [];
-  for (const { mechanism, segments, timesMs, weights } of inputs) {
-    const where = `synapses ${mechanism}`;
-    if (segments.length !== timesMs.length) throw inputError(where, 'a time for every segment', timesMs.length);
-    for (let e = 0; e < segments.length; e++) {
-      const place = model.groupOfSegment[segments[e]];
-      const added = place && model.groups[place.group].events.get(mechanism);
-      if (!added) throw inputError(where, 'segments that carry it', `segment ${segments[e]}`);
-      const time = requireNumber(where, 'timesMs', timesMs[e], { minimum: 0 });
-      const weight = weights?.[e] ?? 1;
-      for (const { state, amount } of added) {
-        steps.push(stepOfEvent(time, dtMs));
-        targets.push(plan.layout.groups[place.group].states.get(state)! + place.at * 8);
-        amounts.push(amount * weight);
-        keeps.push(plan.keeps[place.group].get(state) ?? refuseEvent(where, state));
-      }
-    }
-  }
-  const order = Int32Array.from(steps, (_, i) => i).sort((a, b) => steps[a] - steps[b] || a - b);
-  return {
-    steps: Int32Array.from(order, (i) => steps[i]),
-    targets: Int32Array.from(order, (i) => targets[i]),
-    amounts: Float64Array.from(order, (i) => amounts[i]),
-    keeps: Float64Array.from(order, (i) => keeps[i]),
-  };
-}
-
-function refuseEvent(where: string, state: string): never {
-  throw inputError(where, 'states with a constant time constant for events', state);
-}
-
-interface Plan {
-  readonly layout: KernelLayout;
-  readonly columns: readonly TableColumns[];
-  readonly tables: readonly Float64Array[];
-  readonly tableError: number;
-  readonly options: KernelOptions;
-  readonly trials: number;
-  readonly probes: readonly Probe[];
-  readonly probesAt: number;
-  readonly clamps: readonly number[];
-  readonly recordEverySteps: number;
-  /** Offsets from a trial's base. */
-  readonly eventsAt: number;
-  readonly clampsAt: number;
-  readonly clampValuesAt: number;
-  readonly outputAt: number;
-  /** The part of a trial that holds its state, the header included. */
-  readonly stateBytes: number;
-  readonly bytes: number;
-  /** Per group: what the states with a constant time constant keep in a step. */
-  readonly keeps: readonly ReadonlyMap<string, number>[];
-}
-
-const align = (bytes: number) => Math.ceil(bytes / 64) * 64;
-
-function makePlan(
-  model: CellModel,
-  options: CompileOptions & { trials: number },
-  relaxed: boolean,
-  shared: boolean,
-): Plan {
-  const dtMs = requireNumber('CellProgram.compile', 'dtMs', options.dtMs ?? 0.025, { above: 0 });
-  const range = { ...defaultRange, ...options.tables };
-  const { nodes } = model.cell;
-  const clamps = options.clamps ?? [];
-  const recordEverySteps = requireInteger('CellProgram.compile', 'recordEverySteps', options.recordEverySteps ?? 1, {
-    minimum: 1,
-  });
-  const pairs = model.groups.map(({ segments }) => Math.ceil(segments.length / 2));
-  const groupSlots = pairs.map((_, g) => pairs.slice(0, g).reduce((sum, n) => sum + n * 16, 0));
-  const endSlot = pairs.reduce((sum, n) => sum + n * 16, 0);
-  const ends = nodes.filter(({ segment }) => segment < 0).length;
-  const slotBytes = endSlot + ends * 8;
-
-  const columns = model.groups.map((group) => {
-    const own = new TableColumns();
-    collectColumns(group, dtMs, own);
-    return own;
-  });
-  const tables = columns.map((own) => fillTable(own.columns, range));
-
-  // A trial: header, voltages, right-hand sides, diagonals, states, ion totals; then what is written for every chunk.
-  let at: number = header.bytes;
-  const take = (bytes: number) => {
-    const place = at;
-    at = align(at + bytes);
-    return place;
-  };
-  const [v, rhs, d] = [take(slotBytes), take(slotBytes), take(slotBytes)];
-  const own = model.groups.map((group, g) => ({
-    states: new Map(group.states.map(({ name }) => [name, take(pairs[g] * 16)])),
-    totals: new Map(
-      group.ionCurrents.map(({ ion }) => [`i${ion}`, { total: take(pairs[g] * 16), slope: take(pairs[g] * 16) }]),
-    ),
-  }));
-  const stateBytes = at;
-  const probes = options.probes ?? [];
-  const eventsAt = take(chunkEvents * 16 + 16);
-  const clampsAt = take(clamps.length * 8 + 8);
-  const clampValuesAt = take(clamps.length * chunkSteps * 8);
-  const outputAt = take((Math.ceil(chunkSteps / recordEverySteps) + 1) * probes.length * 8);
-  const trialBytes = at;
-
-  // Shared by all trials: parameters, tables, the tree.
-  at = 64;
-  const groups = model.groups.map((group, g): GroupLayout => {
-    const names = [...group.arrays.keys(), 'capacitive', 'diagonal'];
-    return {
-      pairs: pairs[g],
-      slot: groupSlots[g],
-      ...own[g],
-      shared: new Map(names.map((name) => [name, take(pairs[g] * 16)])),
-      table: take(tables[g].data.byteLength),
-    };
-  });
-  const layout: KernelLayout = {
-    v,
-    rhs,
-    d,
-    groups,
-    tree: take((nodes.length - 1) * 32),
-    eliminations: nodes.length - 1,
-    rootSlot: 0,
-    endSlot,
-    ends,
-    endDiagonal: take(ends * 8),
-    padding: model.groups.flatMap(({ segments }, g) =>
-      segments.length % 2 ? [groupSlots[g] + segments.length * 8] : [],
-    ),
-  };
-  const probesAt = take(probes.length * 4);
-  const trialsAt = at;
-  const method = options.method ?? 'backward-euler';
-  const kernel: KernelOptions = { dtMs, method, range, relaxed, shared, trials: trialsAt, trialBytes };
-  const keeps = model.groups.map((group) => {
-    const constant = new Map<string, number>();
-    for (const { name, keep } of stateSteps(group, dtMs)) if (keep.op === 'number') constant.set(name, keep.value);
-    return constant;
-  });
-  return {
-    layout: { ...layout, rootSlot: nodeSlots(model, layout)[0] },
-    columns,
-    tables: tables.map(({ data }) => data),
-    tableError: Math.max(0, ...tables.map(({ error }) => error)),
-    options: kernel,
-    trials: options.trials,
-    probes,
-    probesAt,
-    clamps,
-    recordEverySteps,
-    eventsAt,
-    clampsAt,
-    clampValuesAt,
-    outputAt,
-    stateBytes,
-    bytes: trialsAt + options.trials * trialBytes,
-    keeps,
-  };
-}
-
-/** The byte offset of a segment's slot in the arrays over slots. */
-function slotOffset(model: CellModel, layout: KernelLayout, segment: number): number {
-  const place = model.groupOfSegment[segment];
-  if (!place) throw inputError('CellProgram', `a segment from 0 to ${model.groupOfSegment.length - 1}`, segment);
-  return layout.groups[place.group].slot + place.at * 8;
-}
-
-function nodeSlots(model: CellModel, layout: KernelLayout): number[] {
-  let end = layout.endSlot;
-  return model.cell.nodes.map(({ segment }) => {
-    if (segment >= 0) return slotOffset(model, layout, segment);
-    end += 8;
-    return end - 8;
-  });
-}
-
-/** Byte offset of a quantity from a trial's base. */
-function probeOffset(model: CellModel, layout: KernelLayout, { segment, variable = 'v' }: Probe): number {
-  const slot = slotOffset(model, layout, segment);
-  if (variable === 'v') return layout.v + slot;
-  const { group, at } = model.groupOfSegment[segment];
-  const { states } = layout.groups[group];
-  const state = states.get(variable);
-  if (state === undefined)
-    throw inputError('CellProgram', `v or a state here (${[...states.keys()].join(', ')})`, variable);
-  return state + at * 8;
-}
-
-function fillShared(view: DataView, buffer: ArrayBufferLike, model: CellModel, plan: Plan): void {
-  const { layout } = plan;
-  const { nodes } = model.cell;
-  const { a, b } = model.axial;
-  const inverse = (plan.options.method === 'crank-nicolson' ? 2 : 1) / plan.options.dtMs;
-  const axial = new Float64Array(nodes.length);
-  nodes.forEach(({ parent }, i) => {
-    if (parent < 0) return;
-    axial[i] -= b[i];
-    axial[parent] -= a[i];
-  });
-  model.groups.forEach((group, g) => {
-    const own = layout.groups[g];
-    const last = group.segments.length - 1;
-    const write = (name: string, read: (i: number) => number) => {
-      const array = new Float64Array(buffer, own.shared.get(name)!, own.pairs * 2);
-      // A pair that is not full repeats the last segment; what it computes goes nowhere.
-      for (let i = 0; i < array.length; i++) array[i] = read(Math.min(i, last));
-    };
-    for (const [name, values] of group.arrays) write(name, (i) => values[i]);
-    const capacitive = 1e-3 * inverse;
-    const capacitance = group.arrays.get('capacitance')!;
-    write('capacitive', (i) => capacitive * capacitance[i]);
-    write('diagonal', (i) => capacitive * capacitance[i] + axial[model.cell.nodeOfSegment[group.segments[i]]]);
-    new Float64Array(buffer, own.table, plan.tables[g].length).set(plan.tables[g]);
-  });
-  let end = 0;
-  nodes.forEach(({ segment }, i) => {
-    if (segment < 0) view.setFloat64(layout.endDiagonal + 8 * end++, axial[i], true);
-  });
-  // Deepest first, so that neighbours in the list belong to different branches and need not wait for each other.
-  const depth = new Int32Array(nodes.length);
-  nodes.forEach(({ parent }, i) => {
-    if (parent >= 0) depth[i] = depth[parent] + 1;
-  });
-  const order = Array.from({ length: nodes.length - 1 }, (_, k) => k + 1).sort((x, y) => depth[y] - depth[x] || x - y);
-  const slots = nodeSlots(model, layout);
-  order.forEach((i, k) => {
-    const at = layout.tree + k * 32;
-    view.setInt32(at, slots[i], true);
-    view.setInt32(at + 4, slots[nodes[i].parent], true);
-    view.setFloat64(at + 8, a[i] * b[i], true);
-    view.setFloat64(at + 16, a[i], true);
-    view.setFloat64(at + 24, b[i], true);
-  });
-  plan.probes.forEach((probe, k) => {
-    view.setInt32(plan.probesAt + k * 4, probeOffset(model, layout, probe), true);
-  });
 }

@@ -1,5 +1,6 @@
 /** @file One call from a cell and a protocol to traces. */
 import { DendraError, inputError, requireNumber } from '../../base/errors.js';
+import { stepsPerBlock } from './layout.js';
 import { buildModel, type CellDescription, type Method } from './model.js';
 import { CellProgram, type Probe, type SynapticInput } from './program.js';
 
@@ -11,10 +12,12 @@ export interface CurrentInput {
 
 export interface SimulateOptions {
   durationMs: number;
-  /** Default 0.025. */
+  /** Default 0.025; of the adaptive method the largest step, default 0.125. */
   dtMs?: number;
   /** Default backward Euler. */
   method?: Method;
+  /** Of the adaptive method, which watches what is recorded and where current goes; see `CompileOptions`. */
+  toleranceMv?: number;
   /** Voltage at time 0 everywhere, mV; default −65. */
   initialMv?: number;
   currents?: readonly CurrentInput[];
@@ -36,7 +39,8 @@ export interface Recording {
 
 /** Simulates a cell once. */
 export async function simulate(description: CellDescription, options: SimulateOptions): Promise<Recording> {
-  const { durationMs, dtMs = 0.025, record, recordEveryMs = dtMs, currents = [] } = options;
+  const adaptive = options.method === 'adaptive';
+  const { durationMs, dtMs = adaptive ? 0.125 : 0.025, record, recordEveryMs = dtMs, currents = [] } = options;
   requireNumber('simulate', 'durationMs', durationMs, { above: 0 });
   requireNumber('simulate', 'dtMs', dtMs, { above: 0 });
   const every = Math.round(recordEveryMs / dtMs);
@@ -46,6 +50,7 @@ export async function simulate(description: CellDescription, options: SimulateOp
   const program = await CellProgram.compile(buildModel(description), {
     dtMs,
     method: options.method,
+    toleranceMv: options.toleranceMv,
     probes: record,
     recordEverySteps: every,
     clamps: currents.map(({ segment }) => segment),
@@ -57,22 +62,23 @@ export async function simulate(description: CellDescription, options: SimulateOp
     const total = Math.round(durationMs / dtMs);
     const parts: Float64Array[] = [];
     let told = performance.now();
+    const unit = adaptive ? stepsPerBlock : 1;
     for (let done = 0; done < total; ) {
       if (options.signal?.aborted) throw new DendraError('interrupted', 'simulate: stopped');
-      const count = Math.min(10_000, total - done);
+      const count = Math.min(10_000, Math.ceil((total - done) / unit) * unit);
       parts.push((await program.advance(count))[0]);
       done += count;
-      if (performance.now() - told > 200 || done === total) {
+      if (performance.now() - told > 200 || done >= total) {
         options.onProgress?.(program.timeMs);
         told = performance.now();
       }
     }
     const probes = record.length;
-    const samples = parts.reduce((sum, part) => sum + part.length, 0) / Math.max(1, probes);
+    const samples = Math.ceil(total / every);
     const traces = record.map(() => new Float64Array(samples));
     let row = 0;
     for (const part of parts) {
-      for (let i = 0; i < part.length; i += probes, row++) {
+      for (let i = 0; i < part.length && row < samples; i += probes, row++) {
         for (let p = 0; p < probes; p++) traces[p][row] = part[i + p];
       }
     }

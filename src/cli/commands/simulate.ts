@@ -6,6 +6,7 @@ import {
   type CellDescription,
   crossings,
   findCell,
+  methods,
   pathDistance,
   placementsFromJson,
   protocols,
@@ -14,8 +15,15 @@ import {
   simulate,
   somaOf,
 } from '../../biophysics/index.js';
-import { generateNeuronIO } from '../../data/index.js';
-import { morphologyDrawing, voltageTraces, writeFigures } from '../../figures/index.js';
+import {
+  generatedFormats,
+  generateNeuronIO,
+  inputTimesMs,
+  neuronioSegments,
+  type Simulation,
+  simulationName,
+} from '../../data/index.js';
+import { morphologyDrawing, spikeRaster, voltageTraces, writeFigures } from '../../figures/index.js';
 import { encodeNpz, type FileArray } from '../../io/index.js';
 import { exists, probe, readBytes, readText, writeFileAtomically } from '../../runtime/index.js';
 import { type Call, command, type Outcome } from '../command.js';
@@ -28,18 +36,24 @@ const flags = {
   morphology: path('the traced morphology of a cell that takes one, SWC or Neurolucida ASC', 'file'),
   channels: path('channels and synapses of your own, a JSON file; see docs/biophysics.md', 'file'),
   out: path('the folder to write: traces.npz and figures, or the dataset'),
-  dt: real('time step in ms; default 0.025', { above: 0, maximum: 1 }),
-  method: choice('default backward-euler, for neuronio crank-nicolson', ['backward-euler', 'crank-nicolson']),
+  method: choice('default backward-euler, for neuronio adaptive (with --dt crank-nicolson)', methods),
+  dt: real('time step in ms, of the adaptive method the largest; default 0.025, adaptive 0.125', {
+    above: 0,
+    maximum: 1,
+  }),
+  tolerance: real('mV that a recorded voltage may bend in a step of the adaptive method; default 0.04', { above: 0 }),
   amplitude: real('current at the soma in nA, where the protocol has one', {}),
   duration: duration('simulated time; default as the protocol has it, neuronio 6 s', { minimum: 1, wholeMs: true }),
   ...grouped('NeuronIO', {
     simulations: whole('how many simulations; default 16', { minimum: 1 }),
     seed: whole('seed of the first simulation, the others follow; default 1', { minimum: 0 }),
-    perFile: whole('simulations in a file; default 16', { minimum: 1 }),
+    format: choice('what to write; default shards, pickle is the published layout', generatedFormats),
+    perFile: whole('simulations in a file; default 16, npz always 1', { minimum: 1 }),
     shard: text('i/n: make the files i, i+n, … of all, as the i-th of n processes'),
     resume: toggle('keep the files that are there and make the others'),
     dendrites: toggle('keep the voltage of every dendritic segment'),
     silentFromZero: toggle('do as the published code: a synapse whose first spike is at 0 ms stays silent'),
+    float16: toggle('do as the published files: voltages and spike times rounded to float16; pickle always does'),
     threads: whole('simulations at once, never changes a result; default one per core', { minimum: 1, maximum: 256 }),
   }),
 };
@@ -86,6 +100,7 @@ async function dataset(cell: CellDescription, call: SimulateCall): Promise<Outco
   if (out === undefined) throw inputError('--out', 'a folder for the dataset', 'none', 'add --out d');
   if (given.amplitude !== undefined) throw inputError('--amplitude', 'a current protocol', 'neuronio');
   const shown = counter('simulate', 'simulations', progress);
+  let first: Simulation | undefined;
   try {
     const made = await generateNeuronIO(cell, join(out, basename(out)), {
       simulations,
@@ -93,6 +108,9 @@ async function dataset(cell: CellDescription, call: SimulateCall): Promise<Outco
       durationMs: given.duration,
       dtMs: given.dt,
       method: given.method,
+      toleranceMv: given.tolerance,
+      format: given.format,
+      float16: given.float16,
       perFile: given.perFile,
       shard: given.shard === undefined ? undefined : shardOf(given.shard),
       resume: given.resume,
@@ -100,15 +118,41 @@ async function dataset(cell: CellDescription, call: SimulateCall): Promise<Outco
       silentFromZero: given.silentFromZero,
       threads: given.threads ?? Math.min(16, simulations, (await probe()).parallelism),
       signal,
-      onSimulation: (done, total) => shown.update(done, total),
+      onSimulation(done, total, simulation) {
+        shown.update(done, total);
+        if (simulation.name === simulationName(seed)) first = simulation;
+      },
     });
+    const written = first && (await writeFigures(out, activityFigures(cell, first)));
+    if (written?.pngUnavailable) call.note(written.pngUnavailable);
     return {
-      json: { cell: cell.name, protocol: 'neuronio', seed, out, ...made },
+      json: { cell: cell.name, protocol: 'neuronio', seed, out, ...made, figures: written?.files ?? [] },
       text: `${made.files.join('\n')}\n${counted(made.simulations, 'simulation')}, ${counted(made.outputSpikes, 'output spike')}, ${made.seconds.toFixed(1)} s`,
     };
   } finally {
     shown.finish();
   }
+}
+
+/** What went into a simulation and what came out. */
+function activityFigures(
+  cell: CellDescription,
+  { name, inputs, durationMs, somaMv, nexusMv, outputSpikesMs }: Simulation,
+) {
+  const count = neuronioSegments;
+  const title = `${cell.name ?? 'cell'}, ${name}`;
+  const groups = [
+    { label: 'excitatory', first: 0, last: count - 1 },
+    { label: 'inhibitory', first: count, last: 2 * count - 1 },
+  ];
+  const raster = { timesMs: inputTimesMs(inputs), channels: inputs.channels, channelCount: 2 * count, groups };
+  const traces = [{ label: 'soma', voltageMv: somaMv }];
+  if (nexusMv) traces.unshift({ label: 'nexus', voltageMv: nexusMv });
+  const timeMs = Float64Array.from({ length: durationMs }, (_, t) => t);
+  return [
+    { id: 'input', svg: spikeRaster({ ...raster, fromMs: 0, toMs: durationMs, channelLabel: 'Synapse', title }) },
+    { id: 'voltage', svg: voltageTraces({ timeMs, traces, spikesMs: [...outputSpikesMs], title }) },
+  ];
 }
 
 function shardOf(given: string): { index: number; of: number } {
@@ -124,7 +168,8 @@ async function traces(cell: CellDescription, protocolName: string, call: Simulat
   if (given.amplitude !== undefined && protocol.amplitudeNa === undefined) {
     throw inputError('--amplitude', `a protocol with an amplitude of its own at the soma`, protocolName);
   }
-  for (const key of ['simulations', 'seed', 'perFile', 'shard', 'resume', 'dendrites', 'silentFromZero'] as const) {
+  const datasetFlags = ['simulations', 'seed', 'format', 'perFile', 'shard', 'resume', 'dendrites'] as const;
+  for (const key of [...datasetFlags, 'silentFromZero', 'float16'] as const) {
     if (given[key] !== undefined) throw inputError(flagName(key), '--protocol neuronio', protocolName);
   }
   const prepared = protocol.prepare(cell, given.amplitude ?? protocol.amplitudeNa ?? 0);
@@ -138,6 +183,7 @@ async function traces(cell: CellDescription, protocolName: string, call: Simulat
     durationMs,
     dtMs: given.dt,
     method: given.method,
+    toleranceMv: given.tolerance,
     initialMv: findCell(call.operands[0]).initialMv,
     currents: prepared.currents,
     record: names.map((name) => ({ segment: prepared.record[name] })),
@@ -146,7 +192,7 @@ async function traces(cell: CellDescription, protocolName: string, call: Simulat
   }).finally(() => shown.finish());
   const seconds = (performance.now() - started) / 1000;
   const soma = names.findIndex((name) => prepared.record[name] === somaOf(cell));
-  const spikesMs = crossings(recorded[Math.max(0, soma)], -10, given.dt ?? 0.025);
+  const spikesMs = crossings(recorded[Math.max(0, soma)], -10, timesMs.length > 1 ? timesMs[1] : 1);
   const arrays: [string, FileArray][] = [
     ['t', column(timesMs)],
     ...names.map((name, i): [string, FileArray] => [name, column(recorded[i])]),

@@ -6,5 +6,6 @@ export * from './generate.js';
 export * from './npz.js';
 export * from './open.js';
 export * from './pickle.js';
+export * from './pickle-writer.js';
 export * from './shards.js';
 export * from './simulation.js';

@@ -72,8 +72,15 @@ export function nameFromPath(path: string): string {
   return (path.split(/[\\/]/).pop() as string).replace(/\.npz$/, '');
 }
 
-/** The bytes of a `.npz` file of a simulation, in the layout that `readNeuronIONpz` reads. */
-export function encodeNeuronIONpz(simulation: Simulation): Promise<Uint8Array> {
+/**
+ * The bytes of a `.npz` file of a simulation, in the layout that `readNeuronIONpz` reads.
+ *
+ * @param more further arrays, such as `dendrites`
+ */
+export function encodeNeuronIONpz(
+  simulation: Simulation,
+  more: Readonly<Record<string, FileArray>> = {},
+): Promise<Uint8Array> {
   if (!simulation.exactSpikeTimes) {
     throw inputError(
       'encodeNeuronIONpz',
@@ -105,6 +112,7 @@ export function encodeNeuronIONpz(simulation: Simulation): Promise<Uint8Array> {
     ['soma', float(simulation.somaMv)],
     ...(simulation.nexusMv ? [['nexus', float(simulation.nexusMv)] as [string, FileArray]] : []),
     ['out_spikes', float(simulation.outputSpikesMs)],
+    ...Object.entries(more),
   ];
   return encodeNpz(arrays);
 }
