@@ -6,12 +6,14 @@ import { type Flags, toggle, type Values } from './flags.js';
 export interface Operand {
   readonly name: string;
   readonly about: string;
+  /** one or more of it; the last operand only */
+  readonly many?: boolean;
 }
 
 /** One call of a command. */
 export interface Call<F extends Flags = Flags> {
   readonly flags: Values<F>;
-  /** as many as the command has operands */
+  /** as many as the command has operands, or more where the last may be many */
   readonly operands: readonly string[];
   /** aborts when the user interrupts */
   readonly signal: AbortSignal;

@@ -1,5 +1,5 @@
 /** @file Help as a pure function of the table of commands. */
-import { type AnyCommand, commonFlags } from './command.js';
+import { type AnyCommand, commonFlags, type Operand } from './command.js';
 import { type Flag, type Flags, flagName } from './flags.js';
 
 const lineWidth = 96;
@@ -39,7 +39,7 @@ export function commandHelp(command: AnyCommand): string {
   );
   const usage = [
     `dendra ${name}`,
-    ...operands.map((operand) => `<${operand.name}>`),
+    ...operands.map(operandText),
     ...Object.entries(flags)
       .filter(([, flag]) => flag.required)
       .map(([key, flag]) => flagText(key, flag)),
@@ -61,7 +61,7 @@ export function commandHelp(command: AnyCommand): string {
           section(
             'Operands',
             columns(
-              operands.map((one) => [`<${one.name}>`, one.about]),
+              operands.map((one) => [operandText(one), one.about]),
               indent,
             ),
           ),
@@ -71,6 +71,8 @@ export function commandHelp(command: AnyCommand): string {
     section('Examples', examples),
   ].join('\n\n');
 }
+
+const operandText = ({ name, many }: Operand) => `<${name}>${many ? '...' : ''}`;
 
 /** `--data <path>...`, `--[no-]learn-tau`, `--resume [path]` */
 export function flagText(key: string, { takes, placeholder, negatable }: Flag): string {

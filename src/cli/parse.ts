@@ -101,7 +101,7 @@ export function requireComplete(command: AnyCommand, { values, operands }: Parse
     const advice = greedy ? `name it before ${flagName(greedy)}` : `see ${where} --help`;
     throw usageError(`${where}: expected <${missing.name}>, ${missing.about}, got nothing; ${advice}`);
   }
-  const extra = operands[command.operands.length];
+  const extra = command.operands.at(-1)?.many ? undefined : operands[command.operands.length];
   if (extra !== undefined) {
     const flag = nearest(`--${extra}`, Object.keys(command.flags).map(flagName));
     throw usageError(

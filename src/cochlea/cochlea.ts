@@ -3,7 +3,7 @@
  * fibres and one bushy cell per channel. The model that made the Spiking Heidelberg Digits (Cramer, Stradmann, Schemmel and
  * Zenke, IEEE TNNLS 33, 2744, 2022), written from its equations.
  */
-import { inputError, requireInteger, requireNumber } from '../base/errors.js';
+import { DendraError, inputError, requireInteger, requireNumber } from '../base/errors.js';
 import { streamKey } from '../base/random.js';
 import type { WorkerPool } from '../runtime/index.js';
 import { type MovedMembrane, wholeMembrane } from './basilar.js';
@@ -39,6 +39,8 @@ export interface HearOptions {
   index?: number;
   /** The generator to go on with, for `mt19937`; default a new one from the seed. */
   twister?: MersenneTwister;
+  /** Stops `hearOnThreads`, which looks at it after every round of about two seconds of sound. */
+  signal?: AbortSignal;
 }
 
 export interface Cochlea {
@@ -213,10 +215,17 @@ export function createCochlea(options: CochleaOptions = {}, { pool }: { pool?: W
       if (begun.hears) hearHere(begun, twister);
       return done(begun);
     },
-    async hearOnThreads(samples, recordedHz, { index = 0, twister } = {}) {
+    async hearOnThreads(samples, recordedHz, { index = 0, twister, signal } = {}) {
       const begun = begin(samples, recordedHz, index);
       if (begun.hears && settings.random === 'streams' && !settings.circular) {
-        for (const { ear, steps, start, fromGroup } of rounds(begun)) await ear.run(steps, start, fromGroup);
+        for (const { ear, steps, start, fromGroup } of rounds(begun)) {
+          if (start > 0) {
+            // Lets an interruption come through.
+            await new Promise((resolve) => setTimeout(resolve));
+            if (signal?.aborted) throw new DendraError('interrupted', 'Cochlea.hearOnThreads: interrupted');
+          }
+          await ear.run(steps, start, fromGroup);
+        }
       } else if (begun.hears) hearHere(begun, twister);
       return done(begun);
     },

@@ -1,6 +1,7 @@
 export * from './branch-weights.js';
 export * from './confusion-matrix.js';
 export { embedFont } from './font/load.js';
+export { type Hearing, hearing } from './hearing.js';
 export * from './length-curves.js';
 export * from './listening.js';
 export * from './memory-effect.js';

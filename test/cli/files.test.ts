@@ -171,7 +171,22 @@ test.withReference('info reads what others wrote', async (reference) => {
   const checkpoint = await ok('info', reference('elm', 'checkpoints', 'num_memory_20', 'neuronio_best_model_state.pt'));
   assert.equal([checkpoint.family, checkpoint.layout, checkpoint.parameters], ['elm', 'official', 8002]);
   const digits = await ok('info', reference('shd', 'shd_test.h5'));
-  assert.equal([digits.kind, digits.count, digits.classes.length], ['spoken-digits', 24, 20]);
+  assert.equal([digits.kind, digits.samples, digits.classes.length], ['spoken-digits', 24, 20]);
+  const expected = JSON.parse(readFileSync(reference('shd', 'expected.json'), 'utf8')).files;
+  for (const name of ['shd_train.h5', 'shd_test.h5']) {
+    const found = await ok('info', reference('shd', name));
+    const { num_samples, total_spikes, keys, labels, speakers } = expected[name];
+    assert.equal([found.samples, found.spikes, found.channels, found.classes], [num_samples, total_spikes, 700, keys]);
+    assert.is(found.speakers, new Set(speakers).size);
+    assert.equal(
+      found.perClass,
+      found.classes.map((_: string, i: number) => labels.filter((one: number) => one === i).length),
+    );
+    assert.ok(
+      found.durationS > 0.5 * num_samples && found.lastSpikeS > 1 && found.lastSpikeS < 2,
+      `${found.durationS}`,
+    );
+  }
   assert.is((await ok('info', reference('mamba', 'golden', 'model.safetensors'))).arrays.length, 22);
 });
 

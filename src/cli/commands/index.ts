@@ -3,6 +3,7 @@ import type { AnyCommand } from '../command.js';
 import { backendsCommand } from './backends.js';
 import { benchElmCommand } from './bench-elm.js';
 import { cellsCommand } from './cells.js';
+import { cochleaCommand } from './cochlea.js';
 import { convertCommand } from './convert.js';
 import { evalCommand } from './eval.js';
 import { extendCommand } from './extend.js';
@@ -29,6 +30,7 @@ export const commands: readonly AnyCommand[] = [
   convertCommand,
   simulateCommand,
   cellsCommand,
+  cochleaCommand,
   backendsCommand,
   benchElmCommand,
 ];

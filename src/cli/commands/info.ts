@@ -1,5 +1,11 @@
 /** @file `dendra info`: what any file or folder that dendra reads holds. */
-import { inputTimesMs, type NeuronIODataset, type SimulationInfo, type SpokenDigits } from '../../data/index.js';
+import {
+  inputTimesMs,
+  type NeuronIODataset,
+  type SimulationInfo,
+  type SpokenDigits,
+  summariseDigits,
+} from '../../data/index.js';
 import { ElmNeuron } from '../../elm/index.js';
 import type { ShardHeader } from '../../io/index.js';
 import { MambaModel } from '../../mamba/index.js';
@@ -35,7 +41,7 @@ export const infoCommand = command({
       case 'neuronio':
         return describeNeuronIO(found.dataset, around);
       case 'spoken-digits':
-        return describeDigits(found.digits);
+        return describeDigits(found.digits, around);
       case 'shard':
         return describeShard(found.header);
       case 'arrays':
@@ -176,12 +182,45 @@ async function describeNeuronIO(
   return { json, text: text.join('\n') };
 }
 
-function describeDigits({ count, channels, classes, info }: SpokenDigits): Outcome {
-  const speakers = new Set(info.map(({ speaker }) => speaker)).size;
-  const train = info.filter(({ part }) => part === 'train').length;
-  const json = { kind: 'spoken-digits', count, channels, classes, speakers, train, test: count - train };
-  const text = `spoken digits: ${counted(count, 'recording')} (${train} for training, ${count - train} for the test) of ${counted(speakers, 'speaker')} on ${channels} channels\nclasses: ${classes.join(', ')}`;
-  return { json, text };
+async function describeDigits(
+  digits: SpokenDigits,
+  { progress, signal }: Pick<Call, 'progress' | 'signal'>,
+): Promise<Outcome> {
+  const shown = counter('info', 'recordings', progress);
+  const summary = await summariseDigits(digits, (done) => {
+    signal.throwIfAborted();
+    shown.update(done, digits.count);
+  }).finally(() => shown.finish());
+  const { channels, classes, parts, perClass, speakers, spikes, silentChannels, durationS, lastSpikeS } = summary;
+  const json = {
+    kind: 'spoken-digits',
+    count: digits.count,
+    samples: digits.count,
+    ...parts,
+    channels,
+    classes,
+    perClass,
+    speakers,
+    durationS,
+    lastSpikeS,
+    spikes,
+    silentChannels,
+  };
+  const rows = [
+    ['duration', durationS, `s in all, to the last spike of each; the longest ${numberText(lastSpikeS)} s`],
+    [
+      'spikes',
+      spikes,
+      `${numberText(spikes / digits.count)} a recording, ${numberText(spikes / durationS / channels)} Hz a channel`,
+    ],
+    ['silent channels', silentChannels, 'of all recordings'],
+  ];
+  const text = [
+    `spoken digits: ${counted(digits.count, 'recording')} (${parts.train} for training, ${parts.test} for the test) of ${speakers === undefined ? 'unknown speakers' : counted(speakers, 'speaker')} on ${channels} channels`,
+    indented(textTable(rows)),
+    `classes: ${classes.map((name, i) => `${name} (${perClass[i]})`).join(', ')}`,
+  ];
+  return { json, text: text.join('\n') };
 }
 
 function describeShard(header: ShardHeader): Outcome {

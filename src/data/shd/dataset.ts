@@ -56,6 +56,12 @@ const digitWords = [
   ['nine', 'neun'],
 ];
 
+/** The place of a digit's word among SHD's classes: 0 to 9 in English, 10 to 19 in German; undefined for other words. */
+export function digitOfWord(word: string): number | undefined {
+  const digit = digitWords.findIndex((words) => words.includes(word.trim().toLowerCase()));
+  return digit < 0 ? undefined : digit + 10 * digitWords[digit].indexOf(word.trim().toLowerCase());
+}
+
 /**
  * The digit of each class: its number modulo 10, as published.
  *

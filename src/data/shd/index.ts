@@ -1,6 +1,7 @@
 export * from './batches.js';
 export * from './binning.js';
 export * from './dataset.js';
+export * from './names.js';
 export * from './numpy-random.js';
 export { openSpokenDigits, type SpokenDigitsInput } from './open.js';
 export * from './recordings.js';

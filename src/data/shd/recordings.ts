@@ -1,48 +1,18 @@
-/** @file From sound files to shards of spoken digits (or of anything that is said): what a file's name says, and the ear. */
+/** @file From sound files to shards of spoken digits (or of anything that is said): what a recording is called, and the ear. */
 import { DendraError, inputError, requireInteger, requireNumber } from '../../base/errors.js';
-import { type CochleaOptions, createCochlea } from '../../cochlea/index.js';
+import { type CochleaOptions, type CochleaSpikes, createCochlea } from '../../cochlea/index.js';
 import { type ByteSource, readWav } from '../../io/index.js';
-import { exists, withFile, writeFileAtomically } from '../../runtime/index.js';
-import type { Part } from './dataset.js';
+import { createPool, exists, withFile, writeFileAtomically } from '../../runtime/index.js';
+import { digitOfWord, type Part } from './dataset.js';
+import { type NameFields, namePattern } from './names.js';
 import { digitSample, digitShardWriter } from './shards.js';
 
-/** The parts of a file's name by the words in braces. */
-export type NameFields = Readonly<Record<string, string>>;
-
-/**
- * A reader of file names. A pattern is text with fields in braces, such as `{label}_{speaker}_{index}`, and `*` for
- * anything; a field takes as little as it can. It stands for the end of the path without its extension: with n slashes in
- * it, for the last n folders too (`{label}/{speaker}_nohash_{index}`).
- *
- * @returns the fields, or undefined where the name is another
- */
-export function namePattern(pattern: string): (path: string) => NameFields | undefined {
-  const fields: string[] = [];
-  const source = pattern
-    .split(/(\{[^{}]*\}|\*)/)
-    .map((part, i) => {
-      if (i % 2 === 0) return part.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&');
-      if (part === '*') return '[^/]*';
-      const name = part.slice(1, -1);
-      if (!/^[a-z]\w*$/i.test(name)) throw inputError('namePattern', 'fields like {label}', part);
-      if (fields.includes(name)) throw inputError('namePattern', 'every field once', `${part} twice`);
-      fields.push(name);
-      return '([^/]+?)';
-    })
-    .join('');
-  if (!fields.includes('label')) {
-    throw inputError('namePattern', 'a pattern with {label}', pattern, 'for example {label}_{speaker}_{index}');
-  }
-  const matcher = new RegExp(`(?:^|/)${source}$`);
-  return (path) => {
-    const match = matcher.exec(path.replaceAll('\\', '/').replace(/\.[^./]*$/, ''));
-    return match ? Object.fromEntries(fields.map((field, i) => [field, match[i + 1]])) : undefined;
-  };
-}
-
 export interface HearRecordingsOptions {
-  /** How files are named; `{label}` is required, `{speaker}` and `{part}` (train or test) mean what they say. */
-  pattern: string;
+  /**
+   * How files are named (`namePattern`), or what gives the fields of a path. `{label}` is required, `{speaker}` and
+   * `{part}` (train or test) mean what they say.
+   */
+  pattern: string | ((path: string) => NameFields | undefined);
   provenance: string;
   licence: string;
   /** The ear's settings; default: the corrected model. */
@@ -59,9 +29,39 @@ export interface HearRecordingsOptions {
   mix?: boolean;
   /** Recordings per shard; default 1024. */
   perShard?: number;
+  /** How many threads hear, the calling one included; never changes a spike. Default 1. */
+  threads?: number;
+  /** Shards of an earlier call with the same sounds and options, by number: they are kept as they are. */
+  finished?: ReadonlyMap<number, HeardShard>;
   /** Called after each recording. */
-  onRecording?(name: string, done: number, total: number): void;
+  onRecording?(name: string, done: number, total: number, heard: HeardSound): void;
+  /** Called after each shard has been written. */
+  onShard?(number: number, shard: HeardShard): Promise<void>;
   signal?: AbortSignal;
+}
+
+/** A recording and what was heard of it. */
+export interface HeardSound {
+  /** Its number among all. */
+  readonly index: number;
+  readonly samples: Float64Array;
+  readonly rateHz: number;
+  readonly spikes: CochleaSpikes;
+}
+
+/** Recordings of one rate: channels 0 … silentChannels − 1 lie above half of it and were left silent. */
+export interface HeardRate {
+  readonly rateHz: number;
+  readonly recordings: number;
+  readonly silentChannels: number;
+}
+
+export interface HeardShard {
+  readonly file: string;
+  readonly recordings: number;
+  readonly seconds: number;
+  readonly spikes: number;
+  readonly rates: readonly HeardRate[];
 }
 
 export interface HeardRecordings {
@@ -70,8 +70,91 @@ export interface HeardRecordings {
   readonly recordings: number;
   readonly seconds: number;
   readonly spikes: number;
+  /** By ascending rate. */
+  readonly rates: readonly HeardRate[];
   /** Channels 0 … silentChannels − 1 lie above half the rate of every recording and were left silent. */
   readonly silentChannels: number;
+}
+
+/** What will be heard, settled before the first sound is. */
+export interface HearingPlan {
+  readonly classes: readonly string[];
+  readonly recordings: readonly PlannedRecording[];
+  /** The shards' paths. */
+  readonly files: readonly string[];
+}
+
+export interface PlannedRecording {
+  readonly sound: string | ByteSource;
+  readonly path: string;
+  /** Number among all sounds, those not chosen included. */
+  readonly index: number;
+  readonly name: string;
+  readonly label: number;
+  readonly speaker: string | undefined;
+  readonly part: Part;
+}
+
+type PlanOptions = Pick<HearRecordingsOptions, 'pattern' | 'classes' | 'select' | 'part' | 'perShard'>;
+
+/** Names, labels and parts of recordings, and the shards they go to; refuses what does not fit. */
+export function planHearing(
+  sounds: readonly (string | ByteSource)[],
+  prefix: string,
+  {
+    pattern,
+    select = () => true,
+    perShard = 1024,
+    where = 'hearRecordings',
+    ...options
+  }: PlanOptions & { where?: string },
+): HearingPlan {
+  requireInteger(where, 'perShard', perShard, { minimum: 1 });
+  const read = typeof pattern === 'string' ? namePattern(pattern) : pattern;
+  const named = sounds.map((sound, index) => {
+    const path = typeof sound === 'string' ? sound : sound.name;
+    const fields = read(path);
+    if (fields?.label !== undefined) return { sound, path, fields, index };
+    if (typeof pattern === 'string') throw inputError(where, `a name like ${pattern}`, path, 'give another pattern');
+    throw inputError(where, `a label for ${path}`, 'none', 'add a row for it');
+  });
+  const chosen = named.filter(({ fields }) => select(fields));
+  if (chosen.length === 0) throw inputError(where, 'at least one recording', 'none');
+  const labels = [...new Set(named.map(({ fields }) => fields.label))].sort(inOrder);
+  const partOf = options.part ?? ((fields: NameFields) => fields.part ?? 'train');
+  const names = namesOf(chosen.map(({ path }) => path));
+  const recordings = chosen.map(({ fields, ...sound }, i): PlannedRecording => {
+    const part = partOf(fields);
+    if (part !== 'train' && part !== 'test') throw inputError(`${where}: ${sound.path}`, 'part train or test', part);
+    return {
+      ...sound,
+      name: names[i],
+      label: labels.indexOf(fields.label),
+      speaker: fields.speaker || undefined,
+      part,
+    };
+  });
+  const files = Array.from(
+    { length: Math.ceil(chosen.length / perShard) },
+    (_, i) => `${prefix}-${String(i).padStart(4, '0')}.shard`,
+  );
+  return { classes: labels.map((label) => options.classes?.[label] ?? label), recordings, files };
+}
+
+/** File names without folders and extension; where two are alike, with the folders that tell them apart. */
+function namesOf(paths: readonly string[]): string[] {
+  const parts = paths.map((path) =>
+    path
+      .replaceAll('\\', '/')
+      .replace(/\.[^./]*$/, '')
+      .split('/'),
+  );
+  const most = Math.max(...parts.map(({ length }) => length));
+  for (let folders = 1; folders < most; folders++) {
+    const names = parts.map((part) => part.slice(-folders).join('/'));
+    if (new Set(names).size === names.length) return names;
+  }
+  return parts.map((part) => part.join('/'));
 }
 
 /**
@@ -87,65 +170,94 @@ export async function hearRecordings(
   options: HearRecordingsOptions,
 ): Promise<HeardRecordings> {
   const where = 'hearRecordings';
-  const { dtMs = 0.5, perShard = 1024, mix = false, select = () => true, onRecording, signal } = options;
-  requireInteger(where, 'perShard', perShard, { minimum: 1 });
+  const { dtMs = 0.5, perShard = 1024, threads = 1, finished = new Map<number, HeardShard>() } = options;
   requireNumber(where, 'dtMs', dtMs, { above: 0 });
-  const read = namePattern(options.pattern);
-  const named = sounds.map((sound, index) => {
-    const path = typeof sound === 'string' ? sound : sound.name;
-    const fields = read(path);
-    if (!fields) throw inputError(where, `a name like ${options.pattern}`, path, 'give another pattern');
-    return { sound, path, fields, index };
-  });
-  const chosen = named.filter(({ fields }) => select(fields));
-  if (chosen.length === 0) throw inputError(where, 'at least one recording', 'none');
-  const labels = [...new Set(named.map(({ fields }) => fields.label))].sort(inOrder);
-  const classes = labels.map((label) => options.classes?.[label] ?? label);
-  const partOf = options.part ?? ((fields: NameFields) => fields.part ?? 'train');
-  const parts = chosen.map(({ fields, path }): Part => {
-    const part = partOf(fields);
-    if (part !== 'train' && part !== 'test') throw inputError(`${where}: ${path}`, 'part train or test', part);
-    return part;
-  });
-  const files = Array.from(
-    { length: Math.ceil(chosen.length / perShard) },
-    (_, i) => `${prefix}-${String(i).padStart(4, '0')}.shard`,
-  );
-  for (const file of files) {
-    if (await exists(file)) throw inputError(where, `no file ${file}`, 'one', 'choose another name or remove it');
+  const plan = planHearing(sounds, prefix, options);
+  for (const [number, file] of plan.files.entries()) {
+    if (finished.has(number) || !(await exists(file))) continue;
+    throw inputError(where, `no file ${file}`, 'one', 'choose another name or remove it');
   }
-  const ear = createCochlea(options.cochlea);
+  const pool = threads > 1 ? await createPool({ threads }) : undefined;
+  const ear = createCochlea(options.cochlea, { pool });
   const { channels } = ear.settings;
-  const { provenance, licence } = options;
-  const newShard = () => digitShardWriter({ channels, classes, dtMs, provenance, licence });
-  let writer = newShard();
-  let [seconds, spikes, silentChannels] = [0, 0, channels];
-  for (const [i, { sound, path, fields, index }] of chosen.entries()) {
-    if (signal?.aborted) throw new DendraError('interrupted', `${where}: interrupted after ${i} recordings`);
-    const wav = typeof sound === 'string' ? await withFile(sound, readWav) : await readWav(sound);
-    const heard = ear.hear(oneChannel(`${where}: ${path}`, wav.channels, mix), wav.rateHz, { index });
-    const perStep = (dtMs / 1000) * heard.rateHz;
-    const steps = Math.ceil(heard.steps / perStep);
-    const events = { steps: heard.spikeSteps.map((step) => Math.floor(step / perStep)), channels: heard.spikeChannels };
-    const name = path.replace(/^.*[\\/]/, '').replace(/\.[^.]*$/, '');
-    const info = { name, label: labels.indexOf(fields.label), speaker: fields.speaker, part: parts[i] };
-    await writer.add(digitSample(info, steps, events));
-    seconds += steps * (dtMs / 1000);
-    spikes += events.steps.length;
-    silentChannels = Math.min(silentChannels, heard.silentChannels);
-    onRecording?.(name, i + 1, chosen.length);
-    if (writer.samples < perShard && i < chosen.length - 1) continue;
-    await writeFileAtomically(files[Math.floor(i / perShard)], writer.finish());
-    writer = newShard();
+  const shards: HeardShard[] = [];
+  let done = 0;
+  try {
+    for (const [number, file] of plan.files.entries()) {
+      const chosen = plan.recordings.slice(number * perShard, (number + 1) * perShard);
+      const earlier = finished.get(number);
+      if (earlier) {
+        shards.push(earlier);
+        done += chosen.length;
+        continue;
+      }
+      const { provenance, licence } = options;
+      const writer = digitShardWriter({ channels, classes: plan.classes, dtMs, provenance, licence });
+      const rates = new Map<number, HeardRate>();
+      let [seconds, spikeCount] = [0, 0];
+      for (const { sound, path, index, name, label, speaker, part } of chosen) {
+        if (options.signal?.aborted)
+          throw new DendraError('interrupted', `${where}: interrupted after ${done} recordings`);
+        const wav = typeof sound === 'string' ? await withFile(sound, readWav) : await readWav(sound);
+        const samples = oneChannel(`${where}: ${path}`, wav.channels, options.mix ?? false);
+        const { rateHz } = wav;
+        const spikes = await ear
+          .hearOnThreads(samples, rateHz, { index, signal: options.signal })
+          .catch((error) => rethrowFor(path, error));
+        const perStep = (dtMs / 1000) * spikes.rateHz;
+        const steps = Math.ceil(spikes.steps / perStep);
+        const kept = {
+          steps: spikes.spikeSteps.map((step) => Math.floor(step / perStep)),
+          channels: spikes.spikeChannels,
+        };
+        await writer.add(digitSample({ name, label, speaker, part }, steps, kept));
+        seconds += steps * (dtMs / 1000);
+        spikeCount += kept.steps.length;
+        const { silentChannels } = spikes;
+        rates.set(rateHz, { rateHz, recordings: (rates.get(rateHz)?.recordings ?? 0) + 1, silentChannels });
+        options.onRecording?.(name, ++done, plan.recordings.length, { index, samples, rateHz, spikes });
+      }
+      await writeFileAtomically(file, writer.finish());
+      shards.push({ file, recordings: chosen.length, seconds, spikes: spikeCount, rates: [...rates.values()] });
+      await options.onShard?.(number, shards[number]);
+    }
+  } finally {
+    await pool?.dispose();
   }
-  return { files, classes, recordings: chosen.length, seconds, spikes, silentChannels };
+  return { files: plan.files, classes: plan.classes, ...summary(shards, channels) };
 }
 
-/** Numbers by their value, before words by the alphabet. */
+/** An error of the ear names the file. */
+function rethrowFor(path: string, error: unknown): never {
+  if (!(error instanceof DendraError) || error.code !== 'input') throw error;
+  throw new DendraError('input', `hearRecordings: ${path}: ${error.message}`, { cause: error });
+}
+
+function summary(shards: readonly HeardShard[], channels: number) {
+  const rates = new Map<number, HeardRate>();
+  let [recordings, seconds, spikes] = [0, 0, 0];
+  for (const shard of shards) {
+    recordings += shard.recordings;
+    seconds += shard.seconds;
+    spikes += shard.spikes;
+    for (const rate of shard.rates) {
+      rates.set(rate.rateHz, {
+        ...rate,
+        recordings: (rates.get(rate.rateHz)?.recordings ?? 0) + rate.recordings,
+      });
+    }
+  }
+  const sorted = [...rates.values()].sort((a, b) => a.rateHz - b.rateHz);
+  const silentChannels = sorted.reduce((least, rate) => Math.min(least, rate.silentChannels), channels);
+  return { recordings, seconds, spikes, rates: sorted, silentChannels };
+}
+
+/** Digits by their number (English before German, as in SHD), other numbers by their value, before words by the alphabet. */
 function inOrder(a: string, b: string): number {
-  const [x, y] = [Number(a), Number(b)];
-  if (Number.isNaN(x) !== Number.isNaN(y)) return Number.isNaN(x) ? 1 : -1;
-  return (Number.isNaN(x) ? 0 : x - y) || (a < b ? -1 : a > b ? 1 : 0);
+  const [x, y] = [a, b].map((label) => (Number.isNaN(Number(label)) ? digitOfWord(label) : Number(label)));
+  if (x === undefined && y === undefined) return a < b ? -1 : a > b ? 1 : 0;
+  if (x === undefined || y === undefined) return x === undefined ? 1 : -1;
+  return x - y || (a < b ? -1 : a > b ? 1 : 0);
 }
 
 function oneChannel(where: string, channels: readonly Float64Array[], mix: boolean): Float64Array {
