@@ -48,26 +48,55 @@ export function resample(samples: Float64Array, fromHz: number, toHz: number): F
   requireNumber('resample', 'fromHz', fromHz, { above: 0 });
   requireNumber('resample', 'toHz', toHz, { above: 0 });
   if (fromHz === toHz) return samples.slice();
-  const table = filterTable();
   // Rounding must not add a sample at the end.
   const out = new Float64Array(Math.ceil((samples.length * toHz) / fromHz - 1e-9));
   // Input samples per output sample, and filter periods per input sample.
-  const step = fromHz / toHz;
   const perSample = Math.min(1, toHz / fromHz);
-  const reach = halfPeriods / perSample;
-  const scale = perSample * perPeriod;
+  const reach = Math.ceil(halfPeriods / perSample);
+  const rows = phaseCount(fromHz, toHz);
+  const taps = rows > 0 ? phases(rows, reach, perSample) : new Float64Array(2 * reach + 1);
   for (let n = 0; n < out.length; n++) {
-    const center = n * step;
-    const first = Math.max(0, Math.ceil(center - reach));
-    const last = Math.min(samples.length - 1, Math.floor(center + reach));
+    const center = (n * fromHz) / toHz;
+    // Of a ratio of whole numbers the phase is exact.
+    const phase = rows > 0 ? ((n * (fromHz % toHz)) % toHz) / (toHz / rows) : 0;
+    const base = rows > 0 ? Math.round(center - phase / rows) : Math.floor(center);
+    if (rows === 0) fillTaps(taps, 0, center - base, reach, perSample);
+    const row = phase * (2 * reach + 1);
+    const first = base - reach;
+    const from = Math.max(0, -first);
+    const to = Math.min(2 * reach + 1, samples.length - first);
     let sum = 0;
-    for (let i = first; i <= last; i++) {
-      const at = Math.abs(center - i) * scale;
-      const entry = Math.floor(at);
-      const low = table[entry];
-      sum += samples[i] * (low + (at - entry) * (table[entry + 1] - low));
-    }
+    for (let i = from; i < to; i++) sum += samples[first + i] * taps[row + i];
     out[n] = sum * perSample;
   }
   return out;
+}
+
+/** Most values of the taps of all phases that are kept. */
+const mostTaps = 2 ** 21;
+
+/** How many places between two input samples the output's can have, or 0 where they are too many to keep a filter for each. */
+function phaseCount(fromHz: number, toHz: number): number {
+  if (!Number.isInteger(fromHz) || !Number.isInteger(toHz)) return 0;
+  let [a, b] = [fromHz, toHz];
+  while (b > 0) [a, b] = [b, a % b];
+  const count = toHz / a;
+  return count * 2 * halfPeriods * Math.max(1, fromHz / toHz) <= mostTaps ? count : 0;
+}
+
+function phases(count: number, reach: number, perSample: number): Float64Array {
+  const taps = new Float64Array(count * (2 * reach + 1));
+  for (let phase = 0; phase < count; phase++) fillTaps(taps, phase * (2 * reach + 1), phase / count, reach, perSample);
+  return taps;
+}
+
+/** The filter at the input samples base − reach … base + reach around base + fraction. */
+function fillTaps(taps: Float64Array, at: number, fraction: number, reach: number, perSample: number): void {
+  const table = filterTable();
+  const last = halfPeriods * perPeriod;
+  for (let i = 0; i <= 2 * reach; i++) {
+    const where = Math.abs(fraction + reach - i) * perSample * perPeriod;
+    const entry = Math.floor(where);
+    taps[at + i] = entry > last ? 0 : table[entry] + (where - entry) * (table[entry + 1] - table[entry]);
+  }
 }

@@ -71,6 +71,38 @@ test('lengths, constants, and equal rates', () => {
   assert.equal(resample(ones, 8000, 8000), ones);
 });
 
+test('shifts and sums are kept at any ratio of rates, near ones and strange ones', () => {
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 4000, max: 50000 }),
+      fc.integer({ min: 4000, max: 50000 }),
+      fc.array(fc.double({ min: -1, max: 1, noNaN: true }), { minLength: 2, maxLength: 80 }),
+      (fromHz, toHz, values) => {
+        const sound = Float64Array.from(values);
+        const out = resample(sound, fromHz, toHz);
+        // Later by a whole period of both rates, fromHz samples in and toHz samples out; scaled.
+        const shift = fromHz / divisor(fromHz, toHz);
+        if (shift > 3000) return;
+        const later = new Float64Array(sound.length + shift);
+        later.set(
+          sound.map((value) => 3 * value),
+          shift,
+        );
+        const back = resample(later, fromHz, toHz).subarray(toHz / divisor(fromHz, toHz));
+        for (let n = 0; n < out.length; n++) assert.ok(Math.abs(back[n] - 3 * out[n]) < 1e-6, `${n}: ${back[n]}`);
+      },
+    ),
+    { numRuns: 30 },
+  );
+  // The same sound by a filter kept for each phase, and by one made anew for each sample.
+  const sound = tone(440, 44100, 400);
+  const kept = resample(sound, 44100, 48000);
+  const anew = resample(sound, 44100 + 1e-6, 48000);
+  for (let n = 0; n < kept.length; n++) assert.ok(Math.abs(kept[n] - anew[n]) < 1e-5);
+});
+
+const divisor = (a: number, b: number): number => (b === 0 ? a : divisor(b, a % b));
+
 test.withReference('a digit from 8 to 48 kHz, as another resampler made it', async (reference) => {
   const read = async (name: string) => (await withFile(reference('cochlea', 'in', name), readWav)).channels[0];
   const out = resample(await read('3_jackson_0_8k.wav'), 8000, 48000);

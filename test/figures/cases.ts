@@ -3,6 +3,7 @@
 import { eventsFromDense } from '../../src/base/events.js';
 import {
   branchWeights,
+  hearing,
   confusionMatrix,
   lengthCurves,
   listening,
@@ -40,10 +41,34 @@ const window = {
   spikesMs: [900, 1300, 1301.5, 1599],
 };
 
+const heard = {
+  samples: count(1600).map((n) => Math.sin((2 * Math.PI * 500 * n) / 8000)),
+  rateHz: 8000,
+  timesMs: count(300).map((i) => (i * 7) % 230),
+  channels: count(300).map((i) => 30 + ((i * 11) % 40)),
+  frequenciesHz: count(70).map((i) => 20000 * 0.92 ** i),
+  silentChannels: 20,
+  title: 'Word',
+};
 const falling = { lower: [0.8, 0.3, 0], median: [0.9, 0.5, 0.1], upper: [1, 0.7, 0.2] };
 
 /** Ordinary data. */
 export const ordinary: FigureCase[] = [
+  {
+    name: 'hearing',
+    draw: () => hearing(heard),
+    texts: [
+      'Word',
+      'Frequency (kHz)',
+      'Channel',
+      'Time (ms)',
+      'Mean power (dB)',
+      'Mean rate (Hz)',
+      'above half the rate of the recording: silent',
+      '0.5',
+    ],
+    width: 880,
+  },
   {
     name: 'voltageTraces',
     draw: () =>
@@ -257,6 +282,12 @@ const none: number[] = [];
 
 /** Data at the edge: nothing, one point, gaps, constants, no spikes. */
 export const degenerate: [string, () => string][] = [
+  ['hearing: silence', () => hearing({ ...heard, samples: new Float64Array(100), timesMs: [], channels: [] })],
+  [
+    'hearing: one sample, one channel',
+    () => hearing({ ...heard, samples: [1], frequenciesHz: [100], silentChannels: 1, timesMs: [0], channels: [0] }),
+  ],
+  ['hearing: all channels silent', () => hearing({ ...heard, silentChannels: 70, timesMs: [], channels: [] })],
   ['confusionMatrix: nobody was asked', () => confusionMatrix({ counts: [[0]], classes: [''] })],
   [
     'listening: silence, and a memory of nothing',
