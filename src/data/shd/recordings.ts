@@ -31,7 +31,10 @@ export interface HearRecordingsOptions {
   perShard?: number;
   /** How many threads hear, the calling one included; never changes a spike. Default 1. */
   threads?: number;
-  /** Shards of an earlier call with the same sounds and options, by number: they are kept as they are. */
+  /**
+   * Shards of an earlier call with the same sounds and options, by number: they are kept as they are, and the others
+   * written, also over what that call may have left of them.
+   */
   finished?: ReadonlyMap<number, HeardShard>;
   /** Called after each recording. */
   onRecording?(name: string, done: number, total: number, heard: HeardSound): void;
@@ -170,11 +173,11 @@ export async function hearRecordings(
   options: HearRecordingsOptions,
 ): Promise<HeardRecordings> {
   const where = 'hearRecordings';
-  const { dtMs = 0.5, perShard = 1024, threads = 1, finished = new Map<number, HeardShard>() } = options;
+  const { dtMs = 0.5, perShard = 1024, threads = 1, finished } = options;
   requireNumber(where, 'dtMs', dtMs, { above: 0 });
   const plan = planHearing(sounds, prefix, options);
-  for (const [number, file] of plan.files.entries()) {
-    if (finished.has(number) || !(await exists(file))) continue;
+  for (const file of finished ? [] : plan.files) {
+    if (!(await exists(file))) continue;
     throw inputError(where, `no file ${file}`, 'one', 'choose another name or remove it');
   }
   const pool = threads > 1 ? await createPool({ threads }) : undefined;
@@ -185,7 +188,7 @@ export async function hearRecordings(
   try {
     for (const [number, file] of plan.files.entries()) {
       const chosen = plan.recordings.slice(number * perShard, (number + 1) * perShard);
-      const earlier = finished.get(number);
+      const earlier = finished?.get(number);
       if (earlier) {
         shards.push(earlier);
         done += chosen.length;
