@@ -3,8 +3,8 @@
 import { eventsFromDense } from '../../src/base/events.js';
 import {
   branchWeights,
-  hearing,
   confusionMatrix,
+  hearing,
   lengthCurves,
   listening,
   memoryEffect,
