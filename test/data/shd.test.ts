@@ -242,7 +242,11 @@ test('what is no recording is refused', async () => {
 });
 
 test('a summary counts what is there', async () => {
-  const { perClass, ...summary } = await summariseDigits(toy(8));
+  const data = toy(8);
+  const { perClass, durationS, ...summary } = await summariseDigits(data);
+  let seconds = 0;
+  for (let i = 0; i < 8; i++) seconds += Math.max(...Array.from((await data.load(i)).timesS));
+  assert.is(durationS, seconds);
   assert.equal(summary, {
     recordings: 8,
     parts: { train: 6, test: 2 },
