@@ -30,8 +30,8 @@ function tokens(length: number, seed: number, samples = 1): TokenIds {
 
 const windows = [1, 2, 3].map((seed) => tokens(L, seed));
 
-async function run(model: MambaModel, ids: TokenIds, chunkSteps = 512) {
-  const runner = await model.open({ backend, chunkSteps });
+async function run(model: MambaModel, ids: TokenIds, chunkSteps = 512, on: 'reference' | 'wasm' = backend) {
+  const runner = await model.open({ backend: on, chunkSteps, threads: 1 });
   try {
     return await runner.forward(ids, { taps: ['delta'] });
   } finally {
@@ -164,6 +164,24 @@ for (const version of [1, 2] as const) {
     }
   });
 }
+
+test('on wasm too, every way of extending leaves a sequence of at most L as it is, to the bit', async () => {
+  for (const plain of Object.values(versions)) {
+    const ids = tokens(L, 14, 2);
+    const expected = (await run(plain, ids, 512, 'wasm')).logits!.data;
+    for (const extension of [
+      await calibrateLongMamba(plain, windows, { trainingLength: L, globalShare: 1 }, { backend }),
+      deltaScaling(plain.config, { trainingLength: L }),
+      tokenDropping(plain.config, { trainingLength: L, layers: [0, 1] }),
+    ]) {
+      const { data } = (await run(plain.withExtension(extension), ids, 512, 'wasm')).logits!;
+      assert.ok(
+        expected.every((value, i) => Object.is(value, data[i])),
+        extension.method,
+      );
+    }
+  }
+});
 
 const model = versions[1];
 
