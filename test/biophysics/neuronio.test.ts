@@ -58,6 +58,16 @@ test('the stylised cell behaves as a layer 5 pyramidal cell: the more current th
   assert.ok(highest(pair.traces[1]) > -10, String(highest(pair.traces[1])));
 });
 
+test('the stylised cell spikes about once a second under NeuronIO input', async () => {
+  const durationMs = 2000;
+  const generator = await NeuronIOGenerator.create(description, { durationMs, threads: 2 });
+  const made = [...(await generator.run([1, 2])), ...(await generator.run([3, 4]))];
+  await generator.dispose();
+  const spikes = made.reduce((sum, { outputSpikesMs }) => sum + outputSpikesMs.length, 0);
+  const rateHz = spikes / ((made.length * durationMs) / 1000);
+  assert.ok(rateHz >= 0.2 && rateHz <= 5, `${rateHz} Hz`);
+});
+
 test('drawn input: sorted, at most one spike per synapse and ms, the published amounts', () => {
   const perSimulation = [1, 2, 3, 4].map((seed) => {
     const { channels, timesMs } = drawInputs(description.cell, { seed, durationMs: 2000 });
