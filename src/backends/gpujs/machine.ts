@@ -202,6 +202,8 @@ interface Shared {
 }
 
 const shared = new Map<string, Shared>();
+/** Machines of WebGPU have one device in common, and take it with them: the next one waits until the last one is gone. */
+let closing: Promise<unknown> = Promise.resolve();
 
 /** The machine that all sessions of a mode share, as long as one is open; call `release` once. */
 export async function shareMachine(
@@ -209,14 +211,14 @@ export async function shareMachine(
   threads: boolean,
 ): Promise<{ machine: Machine; release: () => void }> {
   const key = `${mode} ${threads}`;
-  const entry = shared.get(key) ?? { machine: Machine.open(mode, threads), users: 0 };
+  const entry = shared.get(key) ?? { machine: closing.then(() => Machine.open(mode, threads)), users: 0 };
   shared.set(key, entry);
   entry.users++;
   const release = () => {
     entry.users--;
     if (entry.users > 0) return;
     if (shared.get(key) === entry) shared.delete(key);
-    entry.machine.then(
+    closing = entry.machine.then(
       (machine) => machine.destroy(),
       () => {},
     );
