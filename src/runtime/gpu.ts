@@ -65,12 +65,35 @@ async function findEntry(): Promise<GPU> {
         : `the package \`webgpu\` can't be loaded (${firstLine(error)}); install it with: npm install webgpu`,
     );
   }
+  if (!path && !(await vulkanLoaderFound())) {
+    throw unavailable('no Vulkan loader (libvulkan.so.1) is installed; Debian and Ubuntu have it as libvulkan1');
+  }
   // The constants (GPUBufferUsage …) that browsers have; never over what is there.
   for (const [name, value] of Object.entries(module.globals)) {
     if (!(name in globalThis)) Object.defineProperty(globalThis, name, { value, configurable: true, writable: true });
   }
   // Timestamps in full resolution: Node has no other origin to be protected from.
   return module.create(['disable-dawn-features=timestamp_quantization']);
+}
+
+/** Whether Linux knows a Vulkan loader: without one Dawn prints a warning to the terminal before it says that nothing is there. */
+async function vulkanLoaderFound(): Promise<boolean> {
+  if (process.platform !== 'linux') return true;
+  const { access, readFile } = await import('node:fs/promises');
+  const { join } = await import('node:path');
+  const name = 'libvulkan.so.1';
+  for (const folder of (process.env.LD_LIBRARY_PATH ?? '').split(':').filter(Boolean)) {
+    const found = await access(join(folder, name)).then(
+      () => true,
+      () => false,
+    );
+    if (found) return true;
+  }
+  // The list that the dynamic linker itself reads; where there is none, libraries are found in other ways: let Dawn try.
+  return readFile('/etc/ld.so.cache', 'latin1').then(
+    (cache) => cache.includes(name),
+    () => true,
+  );
 }
 
 function firstLine(error: unknown): string {
