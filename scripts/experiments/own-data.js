@@ -21,7 +21,7 @@ const { values: flags } = parseArgs({
     seed: { type: 'string', default: '20001' },
     memory: { type: 'string', default: '20' },
     steps: { type: 'string', default: '60000' },
-    jitter: { type: 'string', default: '1' },
+    jitter: { type: 'string', default: '1.5' },
     backend: { type: 'string', default: 'auto' },
   },
 });
