@@ -222,6 +222,10 @@ test('a fit that starts from a neuron goes on where that one stood, and refuses 
     /first.model: expected a neuron with `memory` 3, got 2; leave `memory` out/,
   );
   await throws(() => fitNeuronIO({ ...small, startFrom: join(folder, 'none') }), /expected a folder with model.json/);
+  await throws(
+    () => fitNeuronIO({ ...small, startFrom: 'test/mamba/fixtures/mamba1-hf' }),
+    /expected an ELM neuron to start from, got mamba/,
+  );
 });
 
 test.run();

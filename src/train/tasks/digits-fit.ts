@@ -12,10 +12,7 @@ import {
   digitTaskNames,
   scoreDigits,
 } from '../evaluation/digits.js';
-import { type TrainResult, train } from '../loop.js';
 import { saveModel } from '../models.js';
-import { progress } from '../progress.js';
-import { RunRecord } from '../record.js';
 import { diskFolder, within } from '../storage.js';
 import { digitSplit, digitTask } from './digits.js';
 import {
@@ -26,7 +23,8 @@ import {
   type FitDigitsOptions,
   settleDigits,
 } from './digits-options.js';
-import { defined, earlierRun, requireSame, storable } from './earlier-run.js';
+import { defined, earlierRun, requireSame } from './earlier-run.js';
+import { trainRecorded } from './recorded.js';
 
 /** What a run comes to: the one JSON object that `dendra train shd` and `dendra train shd-adding` print. */
 export interface DigitFitSummary {
@@ -79,29 +77,10 @@ export async function fitDigits(given: FitDigitsOptions): Promise<DigitFit> {
   const { config } = fresh.model as { config: object };
   const decisive = { ...settled, config, training: plan, data: digitIdentity(data) };
   if (before) requireSame(where, before.config, decisive);
-  const { precision, threads, simd, signal, warn } = options;
+  const { backend, precision, threads, simd, signal } = options;
   const sessionOptions = { precision, threads, simd };
-  const session = await openSession(options.backend, sessionOptions);
-  const { execution } = session;
-  let result: TrainResult;
-  try {
-    const kept = storable({ ...options, backend: execution.backend }, ['data']);
-    const record = before ?? (folder && (await RunRecord.create(folder, { ...decisive, execution, options: kept })));
-    result = await train(digitTask({ ...settled, classifier: fresh, data, split }), {
-      plan,
-      session,
-      record,
-      resume: before !== undefined,
-      allowDifferent: options.allowDifferent,
-      checkpointEvery: options.checkpointEvery,
-      signal,
-      warn,
-      progress:
-        options.progress && ((from, total) => progress({ label: 'train', total, from, output: options.progress })),
-    });
-  } finally {
-    session.dispose();
-  }
+  const run = { plan, backend, options, decisive, dataNames: ['data'], before, folder };
+  const { result, execution } = await trainRecorded(digitTask({ ...settled, classifier: fresh, data, split }), run);
   const classifier = fresh.withParameters(result.parameters);
   const { task, binMs, durationMs, testPairs } = settled;
   const valid = (result.scores as unknown as DigitScores | undefined) ?? null;

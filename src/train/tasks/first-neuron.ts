@@ -14,8 +14,9 @@ export async function firstNeuron(
 ): Promise<ElmNeuron> {
   if (startFrom === undefined) return ElmNeuron.create({ ...elmPresets[preset], ...model } as ElmOptions, seed);
   const place = typeof startFrom === 'string' ? startFrom : 'startFrom';
-  const found = typeof startFrom === 'string' ? (await loadModel(startFrom)).model : startFrom;
-  if (!(found instanceof ElmNeuron)) throw inputError(place, 'an ELM neuron to start from', describe(found));
+  const { family, model: found } =
+    typeof startFrom === 'string' ? await loadModel(startFrom) : { family: describe(startFrom), model: startFrom };
+  if (!(found instanceof ElmNeuron)) throw inputError(place, 'an ELM neuron to start from', family);
   for (const [key, asked] of Object.entries(defined(model))) {
     const has = found.config[key as keyof typeof found.config];
     if (has === asked) continue;

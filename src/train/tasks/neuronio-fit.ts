@@ -2,7 +2,6 @@
  * @file `fitNeuronIO`: from recordings to a trained, scored and saved ELM neuron, in one call. Everything that decides the
  * numbers is settled first, written to the run's `config.json`, and compared when a run is resumed.
  */
-import { openSession } from '../../backends/index.js';
 import type { LabelKind } from '../../data/index.js';
 import { ElmNeuron } from '../../elm/index.js';
 import type { Execution } from '../../graph/index.js';
@@ -11,14 +10,12 @@ import type { NeuronIOResult } from '../evaluation/neuronio.js';
 import type { TrainResult } from '../loop.js';
 import { saveModel } from '../models.js';
 import type { TrainingPlan } from '../plan.js';
-import { progress } from '../progress.js';
-import { RunRecord } from '../record.js';
-import { trainWithRecovery } from '../recovery.js';
 import { diskFolder, type Folder, within } from '../storage.js';
-import { defined, earlierRun, requireSame, storable } from './earlier-run.js';
+import { defined, earlierRun, requireSame } from './earlier-run.js';
 import { fingerprint, firstNeuron } from './first-neuron.js';
 import { neuronIOTask } from './neuronio.js';
 import { dataset, type FitNeuronIOOptions, identity, settle } from './neuronio-options.js';
+import { trainRecorded } from './recorded.js';
 
 /** What a run comes to: the one JSON object that `dendra train` prints. */
 export interface FitSummary {
@@ -96,26 +93,10 @@ export async function fitNeuronIO(given: FitNeuronIOOptions): Promise<FitResult>
     carryState,
   });
 
-  const { precision, threads, simd } = options;
   const backend = await backendFor(options, { memory: neuron.config.memory, batch, steps: windowMs });
-  const { result, execution } = await trainWithRecovery(
-    task,
-    () => openSession(backend, { precision, threads, simd }),
-    async ({ execution }) => {
-      const kept = storable({ ...options, backend: execution.backend }, ['data', 'valid', 'startFrom']);
-      return {
-        plan,
-        record: before ?? (folder && (await RunRecord.create(folder, { ...decisive, execution, options: kept }))),
-        resume: before !== undefined,
-        allowDifferent: options.allowDifferent,
-        checkpointEvery: options.checkpointEvery,
-        signal: options.signal,
-        warn: options.warn,
-        progress:
-          options.progress && ((from, total) => progress({ label: 'train', total, from, output: options.progress })),
-      };
-    },
-  );
+  const dataNames = ['data', 'valid', 'startFrom'];
+  const run = { plan, backend, options, decisive, dataNames, before, folder };
+  const { result, execution } = await trainRecorded(task, run);
   const trained = new ElmNeuron({
     config: neuron.config,
     routing: neuron.routing,

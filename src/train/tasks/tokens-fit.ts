@@ -2,16 +2,14 @@
  * @file `fitTokens`: trains a Mamba on a sequence task, tests it across lengths, saves it, in one call, as `fitNeuronIO` does
  * for recordings of cells.
  */
-import { openSession } from '../../backends/index.js';
 import type { Execution } from '../../graph/index.js';
 import { MambaModel } from '../../mamba/index.js';
 import { evaluateTokens, runnerPredictor, type TokenScores } from '../evaluation/tokens.js';
-import { type TrainResult, train } from '../loop.js';
 import { saveModel } from '../models.js';
 import { progress } from '../progress.js';
-import { RunRecord } from '../record.js';
 import { diskFolder, within } from '../storage.js';
-import { defined, earlierRun, requireSame, storable } from './earlier-run.js';
+import { defined, earlierRun, requireSame } from './earlier-run.js';
+import { trainRecorded } from './recorded.js';
 import { tokenTask } from './tokens.js';
 import {
   type FitTokensOptions,
@@ -76,29 +74,10 @@ export async function fitTokens(given: FitTokensOptions): Promise<TokenFit> {
   const fresh = MambaModel.create({ ...options.model, vocabulary: sources.source.vocabulary }, seed);
   const decisive = { ...settled, model: fresh.config, training: plan, data: sources.identity };
   if (before) requireSame(where, before.config, decisive);
-  const { precision, threads, simd, signal, warn } = options;
+  const { backend, precision, threads, simd, signal } = options;
   const sessionOptions = { precision, threads, simd };
-  const session = await openSession(options.backend, sessionOptions);
-  const { execution } = session;
-  let result: TrainResult;
-  try {
-    const kept = storable({ ...options, backend: execution.backend }, ['data']);
-    const record = before ?? (folder && (await RunRecord.create(folder, { ...decisive, execution, options: kept })));
-    result = await train(tokenTask({ ...sources, ...settled, model: fresh }), {
-      plan,
-      session,
-      record,
-      resume: before !== undefined,
-      allowDifferent: options.allowDifferent,
-      checkpointEvery: options.checkpointEvery,
-      signal,
-      warn,
-      progress:
-        options.progress && ((from, total) => progress({ label: 'train', total, from, output: options.progress })),
-    });
-  } finally {
-    session.dispose();
-  }
+  const run = { plan, backend, options, decisive, dataNames: ['data'], before, folder };
+  const { result, execution } = await trainRecorded(tokenTask({ ...sources, ...settled, model: fresh }), run);
   const parameters = new Map([...fresh.parameters, ...result.parameters]);
   const model = new MambaModel({ config: fresh.config, parameters });
   const valid = (result.scores as unknown as TokenScores | undefined) ?? null;
