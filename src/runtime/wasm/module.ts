@@ -109,6 +109,7 @@ export class ModuleBuilder {
       if (!f.body) throw inputError('ModuleBuilder.bytes', 'finished functions', `${f.name}, still being built`);
       return f.body;
     });
+    const names = list(this.#functions.map((f, index) => [...unsigned(index), ...text(f.name)]));
     const parts = [
       [0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
       section(1, list(this.#typeBytes)),
@@ -116,6 +117,8 @@ export class ModuleBuilder {
       section(3, list(this.#functions.map((f) => unsigned(f.type)))),
       section(7, list(exported)),
       lengthPrefixedSection(10, list(bodies)),
+      // Profilers show these names; nothing else reads them.
+      lengthPrefixedSection(0, [...text('name'), ...lengthPrefixedSection(1, names)]),
     ];
     const out = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
     let at = 0;
