@@ -6,6 +6,7 @@ import { DendraError, type ErrorCode, nearest } from '../base/errors.js';
 import { toJson } from '../train/index.js';
 import type { Outcome } from './command.js';
 import { commands } from './commands/index.js';
+import { namingFlag } from './flag-errors.js';
 import { commandHelp, tableHelp } from './help.js';
 import { type Output, processOutput } from './output.js';
 import { packageVersion } from './package.js';
@@ -65,13 +66,17 @@ async function outcomeOf(argv: readonly string[], output: Output, signal: AbortS
   if (helpAsked) return helpOutcome(commandHelp(command));
   const parsed = parseFlags(command, rest);
   requireComplete(command, parsed);
-  return command.run({
-    flags: parsed.values,
-    operands: parsed.operands,
-    signal,
-    progress: output.progress,
-    note: (text) => output.progress.write(`${text}\n`),
-  });
+  try {
+    return await command.run({
+      flags: parsed.values,
+      operands: parsed.operands,
+      signal,
+      progress: output.progress,
+      note: (text) => output.progress.write(`${text}\n`),
+    });
+  } catch (error) {
+    throw namingFlag(error, command.flags, parsed.values);
+  }
 }
 
 function asksForHelp(words: readonly string[]): boolean {

@@ -57,8 +57,16 @@ test('bad input is refused before anything is written', async () => {
     [[...data, '--model', 'gru'], /--model: expected elm, branch-elm, lstm/],
     [[...data, '--branches', '3'], /--branches: expected --model branch-elm beside it, got elm/],
     [[...data, '--recurrent-dropout', '0.1'], /--recurrent-dropout: expected --model lstm/],
-    [[...data, '--test-speakers', 'eve'], /a speaker among george, jackson, lucas, nicolas, theo, yweweler/],
+    [
+      [...data, '--test-speakers', 'eve'],
+      /^--test-speakers: expected among george, jackson, lucas, nicolas, theo, yweweler, got "eve"/,
+    ],
     [[...data, '--bin-ms', '0'], /--bin-ms/],
+    [
+      [...data, '--bin-ms', '700', '--duration', '500 ms'],
+      /^--bin-ms: expected a number above 0 of at most 500, got 700/,
+    ],
+    [[...data, '--batch', '1000'], /^--batch: expected at most 563, the recordings there are, got 1000/],
     [['--data', join(process.cwd(), 'datasets', 'neuronio-mini')], /spoken digits/],
   ];
   for (const [args, pattern] of cases) {

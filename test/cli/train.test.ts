@@ -70,6 +70,27 @@ test('a run is not overwritten, nor is anything else', async () => {
   assert.match(other.stderr, /--out: expected a new or empty folder, got /);
 });
 
+test('validating on what it trains on is done, with a warning', async () => {
+  const both = ['--data', mini('train'), '--valid', mini('train')];
+  const ran = await dendra(['train', 'neuronio', ...both, ...small, '--steps', '2', '--out', out('both')]);
+  assert.is(ran.code, 0, ran.stderr);
+  assert.match(ran.stderr, /warning: 40 of 40 simulations to validate on are among those to train on/);
+  const apart = await dendra(['train', 'neuronio', ...data, ...small, '--steps', '2', '--out', out('apart')]);
+  assert.not.match(apart.stderr, /warning/);
+});
+
+test('data that is not there is named by its flag, before a run begins', async () => {
+  for (const flag of ['--data', '--valid']) {
+    const given = flag === '--data' ? ['--data', 'nowhere'] : ['--data', mini('train'), '--valid', 'nowhere'];
+    const ran = await dendra(['train', 'neuronio', ...given], { cwd: temporaryFolder() });
+    assert.is(ran.code, 2);
+    assert.is(
+      ran.stderr,
+      `dendra: ${flag}: expected a file or folder at nowhere, got nothing at that path; check the path\n`,
+    );
+  }
+});
+
 test('without --out, runs are numbered', async () => {
   for (const number of [1, 2]) {
     const ran = await dendra(['train', 'neuronio', '--data', mini('train'), ...small, '--steps', '1', '--json'], {

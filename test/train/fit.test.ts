@@ -119,6 +119,11 @@ test('a run is not overwritten; resumed, it takes its options from its folder an
   await throws(() => again({ seed: 5 }), /`seed` to be 0 as the run began, got 5/);
   await throws(() => again({ model: { memory: 3 } }), /`model\.memory` to be 2 as the run began, got 3/);
   await throws(() => again({ data: valid }), /`data\.simulations` to be 4/);
+  const louder = async (i: number) => {
+    const simulation = await data.load(i);
+    return { ...simulation, somaMv: simulation.somaMv.map((voltage) => voltage + 1) };
+  };
+  await throws(() => again({ data: { ...data, load: louder } }), /`data\.fingerprint` to be/);
   await throws(
     () => again({ precision: 'float64' }),
     /to resume on precision float32 as the run began, got precision float64/,

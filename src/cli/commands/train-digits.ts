@@ -2,6 +2,7 @@
 import { inputError } from '../../base/errors.js';
 import type { DigitTaskName } from '../../train/index.js';
 import { command } from '../command.js';
+import { requireExisting } from '../flag-errors.js';
 import { runPlace } from '../run-folder.js';
 import { digitOptions, trainDigitsFlags } from '../train-digits-flags.js';
 
@@ -34,6 +35,7 @@ function trainDigitsCommand(task: DigitTaskName) {
       if (flags.resume === undefined && flags.data === undefined) {
         throw inputError('--data', 'files or folders of spoken digits', 'none', `see dendra train ${task} --help`);
       }
+      await requireExisting({ data: flags.data });
       const place = await runPlace(flags.out, flags.resume, task);
       const options = place.earlier ? digitOptions(task, flags, earlierSettings(place.earlier.config)) : settings;
       // The figures take a while to load; help and errors need not wait for them.

@@ -1,6 +1,7 @@
 /** @file `dendra train neuronio`: fits an ELM neuron to recordings of a cortical cell. */
 import { inputError } from '../../base/errors.js';
 import { command } from '../command.js';
+import { requireExisting } from '../flag-errors.js';
 import { runPlace } from '../run-folder.js';
 import { type EarlierSettings, fitOptions, trainFlags } from '../train-neuronio-flags.js';
 
@@ -21,6 +22,7 @@ export const trainNeuronIOCommand = command({
     if (flags.resume === undefined && flags.data === undefined) {
       throw inputError('--data', 'files or folders of simulations', 'none', 'see dendra train neuronio --help');
     }
+    await requireExisting({ data: flags.data, valid: flags.valid });
     const place = await runPlace(flags.out, flags.resume, 'neuronio');
     const options = place.earlier ? fitOptions(flags, earlierSettings(place.earlier.config)) : settings;
     // The figures take a while to load; help and errors need not wait for them.

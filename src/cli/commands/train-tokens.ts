@@ -2,6 +2,7 @@
 import { inputError } from '../../base/errors.js';
 import { type FitTokensOptions, scheduleNames, type TokenFitName, tokenTraining } from '../../train/index.js';
 import { type AnyCommand, command } from '../command.js';
+import { requireExisting } from '../flag-errors.js';
 import {
   choice,
   type Flags,
@@ -122,6 +123,7 @@ function tokenCommand(task: TokenFitName): AnyCommand {
       if (data && values.resume === undefined && values.data === undefined) {
         throw inputError('--data', 'files of text', 'none', `see dendra train ${task} --help`);
       }
+      await requireExisting({ data: values.data });
       const place = await runPlace(values.out, values.resume, task);
       const earlier = place.earlier?.config.options as FitTokensOptions | undefined;
       const { fitTokensAndReport } = await import('../fit-tokens.js');

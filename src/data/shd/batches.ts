@@ -84,7 +84,7 @@ export function shdBatches(data: SpokenDigits, options: ShdBatchOptions): DigitB
   const { order = 'shuffled' } = options;
   const { seed, batch, purpose, from, bins, make } = settle('shdBatches', data, options);
   if (order === 'shuffled' && from.length < batch) {
-    throw inputError('shdBatches', `at least one batch of ${batch} recordings`, from.length, 'take a smaller batch');
+    throw inputError('shdBatches', `\`batch\` to be at most ${from.length}, the recordings there are`, batch);
   }
   const perEpoch = order === 'shuffled' ? Math.floor(from.length / batch) : Math.ceil(from.length / batch);
   let known: { epoch: number; order: Int32Array } | undefined;

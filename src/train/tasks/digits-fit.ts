@@ -75,7 +75,7 @@ export async function fitDigits(given: FitDigitsOptions): Promise<DigitFit> {
   const { plan, ...settled } = settleDigits(options, split);
   const fresh = createDigitModel({ ...options, ...settled, testSpeakers: undefined }, data);
   const { config } = fresh.model as { config: object };
-  const decisive = { ...settled, config, training: plan, data: digitIdentity(data) };
+  const decisive = { ...settled, config, training: plan, data: await digitIdentity(data) };
   if (before) requireSame(where, before.config, decisive);
   const { backend, precision, threads, simd, signal } = options;
   const sessionOptions = { precision, threads, simd };

@@ -17,7 +17,6 @@ import { inputError, requireInteger, requireNumber, requireOneOf } from '../../b
 import { binCount, openSpokenDigits, type SpokenDigits, type SpokenDigitsInput } from '../../data/index.js';
 import { ElmNeuron, type ElmOptions } from '../../elm/index.js';
 import type { SessionOptions } from '../../graph/index.js';
-import { crc32 } from '../../io/index.js';
 import { Lstm, matchedHidden } from '../../lstm/index.js';
 import { type Classifier, classifierOf } from '../classifier.js';
 import { type DigitTaskName, digitClassNames, digitTaskNames } from '../evaluation/digits.js';
@@ -26,6 +25,7 @@ import type { ProgressOutput } from '../progress.js';
 import type { ScheduleName } from '../schedules.js';
 import type { Folder } from '../storage.js';
 import type { DigitSplit } from './digits.js';
+import { fingerprintOf } from './identity.js';
 
 export const digitModelNames = ['elm', 'branch-elm', 'lstm'] as const;
 export type DigitModelName = (typeof digitModelNames)[number];
@@ -118,10 +118,14 @@ export async function digitData(data: DigitData | undefined): Promise<SpokenDigi
   return openSpokenDigits(data as SpokenDigitsInput);
 }
 
-/** What tells one set of recordings from another: names and labels in order, not where they lie. */
-export function digitIdentity({ count, info }: SpokenDigits) {
-  const text = JSON.stringify(info.map(({ name, label, part }) => [name, label, part]));
-  return { recordings: count, fingerprint: crc32(new TextEncoder().encode(text)).toString(16).padStart(8, '0') };
+/** What tells one set of recordings from another: names and labels in order and what is in them, not where they lie. */
+export async function digitIdentity({ count, info, load }: SpokenDigits) {
+  const known = info.map(({ name, label, part }) => [name, label, part]);
+  const contents = async (i: number) => {
+    const { timesS, units } = await load(i);
+    return [timesS, units];
+  };
+  return { recordings: count, fingerprint: await fingerprintOf({ count, known, contents }) };
 }
 
 /** A fresh model for a task on recordings. */

@@ -40,8 +40,9 @@ export function digitSplit(data: SpokenDigits, options: DigitSplitOptions = {}):
   const { testSpeakers, validFraction = 0.2 } = options;
   const speakers = new Set(data.info.map(({ speaker }) => String(speaker)));
   for (const name of testSpeakers ?? []) {
-    if (!speakers.has(name))
-      throw inputError('digitSplit', `a speaker among ${[...speakers].sort().join(', ')}`, describe(name));
+    if (speakers.has(name)) continue;
+    const known = [...speakers].sort().join(', ');
+    throw inputError('digitSplit', `\`testSpeakers\` to be among ${known}`, describe(name));
   }
   const all = Int32Array.from({ length: data.count }, (_, i) => i);
   const isTest = (i: number) =>

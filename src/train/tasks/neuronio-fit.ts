@@ -14,7 +14,7 @@ import { diskFolder, type Folder, within } from '../storage.js';
 import { defined, earlierRun, requireSame } from './earlier-run.js';
 import { fingerprint, firstNeuron } from './first-neuron.js';
 import { neuronIOTask } from './neuronio.js';
-import { dataset, type FitNeuronIOOptions, identity, settle } from './neuronio-options.js';
+import { dataset, type FitNeuronIOOptions, identity, overlapWarning, settle } from './neuronio-options.js';
 import { trainRecorded } from './recorded.js';
 
 /** What a run comes to: the one JSON object that `dendra train` prints. */
@@ -58,6 +58,8 @@ export async function fitNeuronIO(given: FitNeuronIOOptions): Promise<FitResult>
   const trainData = await dataset('data', options.data);
   const valid = options.valid === undefined ? undefined : await dataset('valid', options.valid);
   const settled = settle(options, trainData, valid);
+  const overlap = valid && (await overlapWarning(trainData, valid));
+  if (overlap) options.warn?.(overlap);
   const { seed, preset, plan, batch, windowMs, lossBurnInMs, labels, augmentation, weightPenalty, carryState } =
     settled;
   const neuron = await firstNeuron(options, preset, seed);
@@ -75,8 +77,8 @@ export async function fitNeuronIO(given: FitNeuronIOOptions): Promise<FitResult>
     weightPenalty,
     carryState,
     labels: labels ?? trainData.labels,
-    data: identity(trainData),
-    valid: valid ? identity(valid) : null,
+    data: await identity(trainData),
+    valid: valid ? await identity(valid) : null,
   };
   if (before) requireSame('fitNeuronIO', before.config, decisive);
   const task = neuronIOTask({

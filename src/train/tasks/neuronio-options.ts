@@ -3,10 +3,17 @@
  */
 import type { BackendChoice } from '../../backends/index.js';
 import { inputError, requireInteger, requireNumber, requireOneOf } from '../../base/errors.js';
-import { type Augmentation, type LabelKind, type NeuronIODataset, openNeuronIO } from '../../data/index.js';
+import {
+  type Augmentation,
+  type LabelKind,
+  type NeuronIODataset,
+  openNeuronIO,
+  type Simulation,
+  type SimulationInfo,
+} from '../../data/index.js';
 import type { ElmNeuron, ElmOptions, ElmPresetName } from '../../elm/index.js';
 import type { SessionOptions } from '../../graph/index.js';
-import { type ByteSource, crc32 } from '../../io/index.js';
+import type { ByteSource } from '../../io/index.js';
 import type { Averaging } from '../averaging.js';
 import type { OptimiserName } from '../optimisers.js';
 import { checkPlan, type TrainingPlan } from '../plan.js';
@@ -14,6 +21,7 @@ import type { ProgressOutput } from '../progress.js';
 import type { ScheduleName } from '../schedules.js';
 import type { Folder } from '../storage.js';
 import { defined } from './earlier-run.js';
+import { checksum, fingerprintOf } from './identity.js';
 import { neuronIOTraining } from './presets.js';
 
 /** Files and folders by path, open sources, or a dataset. */
@@ -85,10 +93,33 @@ export async function dataset(name: 'data' | 'valid', data: NeuronIOData | undef
   return openNeuronIO(data as Exclude<NeuronIOData, NeuronIODataset>);
 }
 
-/** What tells one dataset from another: names and durations in order, not where they lie. */
-export function identity({ count, info }: NeuronIODataset) {
-  const text = JSON.stringify(info.map(({ name, durationMs }) => [name, durationMs]));
-  return { simulations: count, fingerprint: crc32(new TextEncoder().encode(text)).toString(16).padStart(8, '0') };
+/** What tells one dataset from another: names and durations in order and what is in them, not where they lie. */
+export async function identity({ count, info, load }: NeuronIODataset) {
+  const known = info.map(({ name, durationMs }) => [name, durationMs]);
+  const contents = async (i: number) => contentsOf(await load(i));
+  return { simulations: count, fingerprint: await fingerprintOf({ count, known, contents }) };
+}
+
+const contentsOf = ({ inputs, somaMv }: Simulation) => [inputs.offsets, inputs.channels, somaMv];
+
+/**
+ * A warning where simulations to validate on are among those to train on: of the same name and duration, and the same in
+ * content as far as one in eight is looked into. Undefined where none is.
+ */
+export async function overlapWarning(data: NeuronIODataset, valid: NeuronIODataset): Promise<string | undefined> {
+  const key = ({ name, durationMs }: SimulationInfo) => `${durationMs} ${name}`;
+  const places = new Map(data.info.map((info, i) => [key(info), i]));
+  const shared = valid.info.flatMap((info, i) => {
+    const place = places.get(key(info));
+    return place === undefined ? [] : [[place, i]];
+  });
+  const looked = shared.filter((_, k) => k % 8 === 0);
+  for (const [place, i] of looked) {
+    const [before, now] = [contentsOf(await data.load(place)), contentsOf(await valid.load(i))];
+    if (before.some((numbers, k) => checksum(numbers) !== checksum(now[k]))) return undefined;
+  }
+  if (shared.length === 0) return undefined;
+  return `${shared.length} of ${valid.count} simulations to validate on are among those to train on: the scores say nothing of new recordings`;
 }
 
 /** Everything that decides the numbers, from the options, the preset and the data. */
