@@ -7,9 +7,11 @@ const test = suite('data/augmentation');
 
 /** One event on every channel in each of 40 steps. */
 const events = eventsFromDense(new Float32Array(40 * neuronioChannels).fill(1), [1, 40, neuronioChannels]);
+/** The same, for those who write over them. */
+const fresh = () => ({ ...events, channels: events.channels.slice() });
 
 test('shifts have the asked spread, and excitation stays excitation', () => {
-  const shifted = augmenter('test', 1, { segmentJitter: 3 })(0, events);
+  const shifted = augmenter('test', 1, { segmentJitter: 3 })(0, fresh());
   checkEvents('test', shifted);
   let squares = 0;
   let sum = 0;
@@ -30,7 +32,7 @@ test('shifts have the asked spread, and excitation stays excitation', () => {
 
 test('depends on seed and step alone', () => {
   const drawn = (seed: number, step: number) => [
-    ...augmenter('test', seed, { segmentJitter: 2 })(step, events).channels,
+    ...augmenter('test', seed, { segmentJitter: 2 })(step, fresh()).channels,
   ];
   assert.equal(drawn(1, 5), drawn(1, 5));
   assert.not.equal(drawn(1, 5), drawn(1, 6));
@@ -42,7 +44,7 @@ test('without augmentation the events are given back as they are', () => {
 });
 
 test('a shift past either end is not made', () => {
-  const shifted = shiftSegments(events, new Int16Array(256).fill(neuronioSegments), new Stream(1, 'test'));
+  const shifted = shiftSegments(fresh(), new Int16Array(256).fill(neuronioSegments), new Stream(1, 'test'));
   assert.equal([...shifted.channels.slice(0, neuronioChannels)], [...events.channels.slice(0, neuronioChannels)]);
 });
 

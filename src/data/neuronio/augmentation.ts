@@ -15,7 +15,7 @@ export interface Augmentation {
   readonly segmentJitter?: number;
 }
 
-/** The augmentation of a step's batch: a function of (seed, step) alone. */
+/** The augmentation of a step's batch: a function of (seed, step) alone, that may write over the events it is given. */
 export function augmenter(where: string, seed: number, { inputDropout = 0, segmentJitter = 0 }: Augmentation = {}) {
   requireNumber(where, 'inputDropout', inputDropout, { minimum: 0, maximum: 0.999 });
   requireNumber(where, 'segmentJitter', segmentJitter, { minimum: 0, maximum: neuronioSegments });
@@ -34,17 +34,24 @@ function normalShifts(deviation: number): Int16Array {
   return Int16Array.from({ length: 256 }, (_, k) => Math.round((draws[64 * k + 31] + draws[64 * k + 32]) / 2));
 }
 
-/** Shifts every event by a drawn number of segments, within excitation or inhibition; past an end it stays. */
+/**
+ * Shifts every event by a drawn number of segments, within excitation or inhibition; past an end it stays. Writes over the
+ * channels that it is given: a copy as large as a batch costs more than the shifts.
+ */
 export function shiftSegments(events: Events, shifts: Int16Array, stream: Stream): Events {
+  const { channels } = events;
   const count = events.offsets[events.offsets.length - 1];
-  const channels = events.channels.slice(0, count);
-  const bytes = stream.words(Math.ceil(count / 4));
-  for (let at = 0; at < count; at++) {
-    const channel = channels[at];
-    // By arithmetic, because which of the two comes next no processor can foresee.
-    const base = neuronioSegments & ((neuronioSegments - 1 - channel) >> 31);
-    const segment = channel - base + shifts[(bytes[at >> 2] >>> ((at & 3) << 3)) & 255];
-    if (segment >= 0 && segment < neuronioSegments) channels[at] = base + segment;
+  // Signed, so that the loop computes in whole numbers of 32 bits.
+  const bytes = new Int32Array(stream.words(Math.ceil(count / 4)).buffer);
+  for (let word = 0, at = 0; at < count; word++) {
+    const end = Math.min(at + 4, count);
+    for (let four = bytes[word]; at < end; at++, four >>>= 8) {
+      const channel = channels[at];
+      // By arithmetic, because which of the two comes next no processor can foresee.
+      const base = neuronioSegments & ((neuronioSegments - 1 - channel) >> 31);
+      const segment = channel - base + shifts[four & 255];
+      if (segment >= 0 && segment < neuronioSegments) channels[at] = base + segment;
+    }
   }
-  return { ...events, channels };
+  return events;
 }
