@@ -7,10 +7,10 @@
 //   npx esbuild scripts/experiments/shd-adding.js --bundle --platform=node --format=esm --outfile=digits.mjs --external:webgpu --external:gl \
 //     --banner:js="import{createRequire as makeRequire}from'node:module';const require=makeRequire(import.meta.url);"
 //
-// The bundle needs nothing but Node and the spikes. Workers compute on the CPU, gpu-workers on WebGPU; gpu-workers take
-// those of 2 ms first, and the others the rest. What is finished stands in the results
-// file (default FOLDER/results.json) at once; what is not keeps its checkpoint in FOLDER/runs and goes on when the same
-// command is given again, on this machine or on one of the same SIMD variant. Stops by itself at the limit.
+// The bundle needs nothing but Node and the spikes. Workers compute on the CPU, gpu-workers on WebGPU; these take the cells of
+// 2 ms first, those the rest. What is finished stands in the results file (default FOLDER/results.json) at once; what is not
+// keeps its checkpoint in FOLDER/runs and goes on when the same command is given again, on this machine or on one of the same
+// SIMD variant. Stops by itself at the limit.
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
