@@ -14,7 +14,7 @@ import {
   i32x4,
   type Local,
   type ModuleBuilder,
-  type V128,
+  threefry,
   v128,
   wasmMath,
 } from '../runtime/wasm/index.js';
@@ -116,7 +116,7 @@ function emitRandom(m: ModuleBuilder): FunctionReference<undefined> {
       const here = f.let(i32.add(out, i));
       for (const half of [0, 1]) {
         f.scope(() => {
-          for (const [word, x] of threefry(f, state, half, counter, 0).entries()) {
+          for (const [word, x] of block(f, state, half, counter, 0).entries()) {
             const low = v128.and(x, f.constant(i32x4.all(0xffff)));
             f.store(here, f32x4.convertI32x4S(low), (4 * word + half) * vector);
             f.store(here, f32x4.convertI32x4S(i32x4.shrU(x, 16)), (4 * word + 2 + half) * vector);
@@ -131,36 +131,15 @@ function emitRandom(m: ModuleBuilder): FunctionReference<undefined> {
 /** Eight further bits for a step, for the few that sixteen don't decide: the top of the first word of counter (n, 1). */
 function emitFurther(m: ModuleBuilder, half: number): FunctionReference<'v128'> {
   return m.inner(`further${half}`, ['i32', 'i32'], 'v128', (f, state, step) => {
-    const [x] = threefry(f, state, half, step, 1);
+    const [x] = block(f, state, half, step, 1);
     f.return(f32x4.convertI32x4S(i32x4.shrU(x, 24)));
   });
 }
 
-function threefry(f: FunctionBuilder, state: Local<'i32'>, half: number, low: Local<'i32'>, high: number) {
-  const constant = (value: number) => f.constant(i32x4.all(value));
-  const k0 = f.let(v128.load(state, place('key0', half)));
-  const k1 = f.let(v128.load(state, place('key1', half)));
-  const k2 = f.let(v128.xor(v128.xor(k0, k1), constant(0x1bd11bda)));
-  const x0 = f.let(i32x4.add(i32x4.splat(low), k0));
-  const x1 = f.let(high === 0 ? k1 : i32x4.add(k1, constant(high)));
-  const keys = [k0, k1, k2];
-  for (let group = 1; group <= 5; group++) {
-    for (const bits of group & 1 ? [13, 15, 26, 6] : [17, 29, 16, 24]) {
-      f.set(x0, i32x4.add(x0, x1));
-      f.set(x1, v128.xor(rotated(x1, bits), x0));
-    }
-    f.set(x0, i32x4.add(x0, keys[group % 3]));
-    f.set(x1, i32x4.add(i32x4.add(x1, keys[(group + 1) % 3]), constant(group)));
-  }
-  return [x0, x1];
-}
-
-function rotated(x: Local<'v128'>, bits: number): V128 {
-  if (bits % 8 === 0) {
-    const bytes = Array.from({ length: 16 }, (_, i) => (i & ~3) + ((i + 4 - bits / 8) & 3));
-    return v128.shuffleBytes(x, x, bytes);
-  }
-  return v128.or(i32x4.shl(x, bits), i32x4.shrU(x, 32 - bits));
+/** The block of counter (low, high) under each channel's key. */
+function block(f: FunctionBuilder, state: Local<'i32'>, half: number, low: Local<'i32'>, high: number) {
+  const [k0, k1] = [place('key0', half), place('key1', half)].map((at) => f.let(v128.load(state, at)));
+  return threefry(f, k0, k1, i32x4.splat(low), high);
 }
 
 /** The probability of a firing in each step, in units of 2⁻¹⁶ (hair-cell.ts). */

@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+import { Stream } from '../../src/base/random.js';
 import {
   crossings,
   dendriticSegments,
@@ -8,6 +10,7 @@ import {
   simulate,
   stylisedCell,
 } from '../../src/biophysics/index.js';
+import { LowDraws } from '../../src/biophysics/neuronio/draws.js';
 import { assert, suite, throws } from '../harness.js';
 
 const test = suite('biophysics/neuronio');
@@ -82,6 +85,35 @@ test('drawn input: sorted, at most one spike per synapse and ms, the published a
   // 12 to 13 and 9 to 10 Hz per synapse on average over many simulations (biophysics.md 2.3).
   assert.ok(mean(0) > 9 && mean(0) < 16, `excitation ${mean(0)} Hz`);
   assert.ok(mean(1) > 6 && mean(1) < 13, `inhibition ${mean(1)} Hz`);
+});
+
+test('a seed draws the same input in every version', () => {
+  const dense = { excitation: [20_000, 90_000], difference: [-100, 40_000] } as const;
+  const none = { excitation: [0, 0], difference: [0, 0] } as const;
+  for (const [seed, durationMs, ranges, expected] of [
+    [1, 6000, undefined, '84170 90ebafd2733616adc4756495b3b770f6'],
+    [123_456_789_012, 2000, undefined, '22363 36ebf910389cbcdf53c06b78ecc00644'],
+    [9, 777, undefined, '10068 0bfdeec5713aecb4ab4e72fe95d2872c'],
+    [7, 1, undefined, '0 e3b0c44298fc1c149afbf4c8996fb924'],
+    [11, 500, { basal: dense, apical: dense }, '432119 d2c34bfd69eea6637ef9ba975681bbaa'],
+    [12, 500, { basal: none, apical: dense }, '266916 dc83fca98fc4039ec449b3a88055bd81'],
+  ] as const) {
+    const { channels, timesMs } = drawInputs(description.cell, { seed, durationMs, ranges });
+    const hash = createHash('sha256').update(channels).update(timesMs).digest('hex').slice(0, 32);
+    assert.is(`${channels.length} ${hash}`, expected, `seed ${seed}`);
+  }
+});
+
+test('low draws: exactly the words of the stream that are not above the bound', () => {
+  for (const count of [1, 7, 8, 1001]) {
+    const draws = new LowDraws(count);
+    for (const bound of [0, 2 ** 27, 2 ** 31, 2 ** 32 - 1]) {
+      const expected = [...new Stream(5, 'test', 3).words(count)].flatMap((word, i) =>
+        word <= bound ? [i, word] : [],
+      );
+      assert.equal([...draws.find(5, 'test', 3, bound)], expected, `${count} below ${bound}`);
+    }
+  }
 });
 
 test('input depends on the seed alone', () => {

@@ -9,6 +9,7 @@
 import { inputError, requireInteger } from '../../base/errors.js';
 import { Stream } from '../../base/random.js';
 import type { Discretisation } from '../morphology/segments.js';
+import { LowDraws } from './draws.js';
 
 /** Ranges of spikes per tree per 100 ms: excitation, and by how much inhibition may differ from it. */
 export interface InputRanges {
@@ -93,28 +94,45 @@ export function drawInputs(cell: Discretisation, options: InputOptions): DrawnIn
     }
   }
 
-  const smoothing = blockWeights(durationMs, blockMs, blocks, sigmaMs);
-  const channels: number[][] = Array.from({ length: durationMs }, () => []);
+  // Spikes: a uniform number below a probability that is never above the largest rate of the channel.
+  const { firsts, starts, weights } = blockWeights(durationMs, blockMs, blocks, sigmaMs);
+  const draws = new LowDraws(durationMs);
+  const spikesAt = new Uint32Array(durationMs + 1);
+  const found: number[] = [];
   for (let channel = 0; channel < 2 * count; channel++) {
-    const spikes = new Stream(seed, 'neuronio.spikes', channel);
-    const own = rates.subarray(channel * blocks, (channel + 1) * blocks);
-    for (let t = 0; t < durationMs; t++) {
-      const { first, weights } = smoothing[t];
+    const ownAt = channel * blocks;
+    const own = rates.subarray(ownAt, ownAt + blocks);
+    // Weights of blocks sum to 1 at most; the excess covers the rounding of the sum.
+    const most = own.reduce((a, b) => Math.max(a, b), 0) * (1 + 1e-9);
+    const low = draws.find(seed, 'neuronio.spikes', channel, Math.min(Math.floor(most * 2 ** 32), 2 ** 32 - 1));
+    for (let i = 0; i < low.length; i += 2) {
+      const t = low[i];
       let rate = 0;
-      for (let k = 0; k < weights.length; k++) rate += weights[k] * own[first + k];
-      const probability = rate > 0.02 ? rate * -Math.expm1(-1 / rate) : rate;
-      if (spikes.uniform() < probability) channels[t].push(channel);
+      for (let k = starts[t], block = ownAt + firsts[t]; k < starts[t + 1]; k++, block++)
+        rate += weights[k] * rates[block];
+      // The probability r (1 − e^(−1/r)) is at most r, and indistinguishable from it where r is small.
+      const drawn = low[i + 1] / 2 ** 32;
+      if (drawn < rate && (rate <= 0.02 || drawn < rate * -Math.expm1(-1 / rate))) {
+        spikesAt[t + 1]++;
+        found.push(t, channel);
+      }
     }
   }
-  return {
-    channels: Uint16Array.from(channels.flat()),
-    timesMs: Uint16Array.from(channels.flatMap((own, t) => new Array<number>(own.length).fill(t))),
-    blockMs,
-    sigmaMs,
-  };
+  for (let t = 0; t < durationMs; t++) spikesAt[t + 1] += spikesAt[t];
+  const channels = new Uint16Array(found.length / 2);
+  const timesMs = new Uint16Array(found.length / 2);
+  for (let i = 0; i < found.length; i += 2) {
+    const place = spikesAt[found[i]]++;
+    channels[place] = found[i + 1];
+    timesMs[place] = found[i];
+  }
+  return { channels, timesMs, blockMs, sigmaMs };
 }
 
-/** What every block contributes to the smoothed rate at each millisecond; beyond both ends the rate counts as 0. */
+/**
+ * What every block contributes to the smoothed rate at each millisecond, beyond both ends the rate counts as 0: at time t
+ * `weights[starts[t]…]` for the blocks from `firsts[t]` on, up to `starts[t + 1]`.
+ */
 function blockWeights(durationMs: number, blockMs: number, blocks: number, sigmaMs: number) {
   // A window of 1 + 7σ points around its middle, as scipy's; `same` convolution.
   const points = 1 + 7 * sigmaMs;
@@ -125,17 +143,22 @@ function blockWeights(durationMs: number, blockMs: number, blocks: number, sigma
   for (let i = 0; i < points; i++) upTo[i + 1] = upTo[i] + window[i] / total;
   const clamp = (i: number) => Math.max(0, Math.min(points, i));
   const shift = Math.floor((points - 1) / 2);
-  return Array.from({ length: durationMs }, (_, t) => {
+  const firsts = new Uint16Array(durationMs);
+  const starts = new Uint32Array(durationMs + 1);
+  const weights = new Float64Array(durationMs * Math.min(blocks, Math.ceil(points / blockMs) + 1));
+  for (let t = 0; t < durationMs; t++) {
     // Output t takes input s with window index t + shift − s.
     const lowest = Math.max(0, t + shift - (points - 1));
     const highest = Math.min(durationMs - 1, t + shift);
     const first = Math.floor(lowest / blockMs);
     const last = Math.min(blocks - 1, Math.floor(highest / blockMs));
-    const weights = Float64Array.from({ length: last - first + 1 }, (__, k) => {
-      const from = (first + k) * blockMs;
+    firsts[t] = first;
+    starts[t + 1] = starts[t] + last - first + 1;
+    for (let block = first; block <= last; block++) {
+      const from = block * blockMs;
       const to = Math.min(durationMs, from + blockMs);
-      return upTo[clamp(t + shift - from + 1)] - upTo[clamp(t + shift - to + 1)];
-    });
-    return { first, weights };
-  });
+      weights[starts[t] + block - first] = upTo[clamp(t + shift - from + 1)] - upTo[clamp(t + shift - to + 1)];
+    }
+  }
+  return { firsts, starts, weights };
 }

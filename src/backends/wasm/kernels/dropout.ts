@@ -6,31 +6,20 @@ import { sizeOf } from '../../../base/arrays.js';
 import { streamKey } from '../../../base/random.js';
 import type { ForwardOperation, Tensor } from '../../../graph/tensor.js';
 import { type DropoutAttributes, dropoutThreshold } from '../../../ops/dropout.js';
-import { type FunctionBuilder, f32x4, i32, i32x4, type Local, type V128, v128 } from '../../../runtime/wasm/index.js';
+import {
+  type FunctionBuilder,
+  f32x4,
+  i32,
+  i32x4,
+  type Local,
+  threefry,
+  type V128,
+  v128,
+} from '../../../runtime/wasm/index.js';
 import { type Lanes, samplesOf } from '../layout.js';
 import type { Kernel, Lowering } from '../lowering.js';
 import type { Region } from '../steps.js';
 import { writeZeros } from './elementwise.js';
-
-const rotations = [13, 15, 26, 6, 17, 29, 16, 24];
-
-/** Both words of the block of each lane's counter (c, 0), as base/random.ts defines it. */
-function threefry(f: FunctionBuilder, k0: V128, k1: V128, counter: V128): [V128, V128] {
-  const k2 = f.let(v128.xor(v128.xor(k0, k1), i32x4.all(0x1bd11bda)));
-  const keys = [k0, k1, k2];
-  const x0 = f.let(i32x4.add(counter, k0));
-  const x1 = f.let(k1);
-  for (let group = 0; group < 5; group++) {
-    for (let round = 0; round < 4; round++) {
-      const r = rotations[((group & 1) << 2) + round];
-      f.set(x0, i32x4.add(x0, x1));
-      f.set(x1, v128.xor(v128.or(i32x4.shl(x1, r), i32x4.shrU(x1, 32 - r)), x0));
-    }
-    f.set(x0, i32x4.add(x0, keys[(group + 1) % 3]));
-    f.set(x1, i32x4.add(i32x4.add(x1, keys[(group + 2) % 3]), i32x4.all(group + 1)));
-  }
-  return [x0, x1];
-}
 
 /** y = x · mask / (1 − rate): forward of x, backward of dy. */
 function dropStep(l: Lowering, forward: ForwardOperation, from: Region, to: Region, lanes: Lanes): void {
