@@ -18,7 +18,7 @@ import {
 } from '../../src/biophysics/index.js';
 import { collectColumns } from '../../src/biophysics/solver/kernel-group.js';
 import { limited } from '../../src/biophysics/solver/scalar.js';
-import { defaultRange, fillTables, TableColumns } from '../../src/biophysics/solver/tables.js';
+import { concentrationRange, defaultRange, GroupTables, TableMaker } from '../../src/biophysics/solver/tables.js';
 import { allClose, assert, suite, throws } from '../harness.js';
 
 const test = suite('biophysics/solver');
@@ -229,38 +229,48 @@ test('adaptive steps: the same bits in one call or several, beside other trials,
 
 test('tables: the bound of their error holds everywhere', async () => {
   const model = buildModel(stylisedCell('biophys3'));
+  const { low, high, bits } = concentrationRange;
   for (const stepMv of [1 / 32, 1 / 4]) {
     const range = { ...defaultRange, stepMv };
+    const maker = new TableMaker(range);
+    const places = (axis: string, cells: number) =>
+      Array.from({ length: 400 }, (_, k) => (k * 19 + 7) % cells).flatMap((cell) =>
+        [0.137, 0.5, 0.81].map((x) => {
+          const fine = 2 ** (low + Math.floor(cell / 2 ** bits)) * (1 + ((cell % 2 ** bits) + x) / 2 ** bits);
+          return { cell, x, at: axis === 'v' ? range.minimumMv + (cell + x) * stepMv : fine };
+        }),
+      );
     let checked = 0;
     let worst = 0;
     for (const group of model.groups) {
-      const columns = new TableColumns();
-      collectColumns(group, 0.025, columns);
-      const { data, error } = fillTables([columns], range);
-      const v = new Float64Array(1);
-      columns.columns.forEach((e, c) => {
-        const exact = limited(e, new Map(), v);
-        const at = (mv: number) => {
-          v[0] = mv;
-          return exact(0);
-        };
-        const cells = Array.from({ length: 400 }, (_, k) => (k * 19) % Math.round(240 / stepMv));
-        const values = cells.map((row) => [0.137, 0.5, 0.81].map((x) => at(range.minimumMv + (row + x) * stepMv)));
-        const rows = data[0].length / columns.columns.length / 2;
-        const starts = Array.from({ length: rows }, (_, row) =>
-          Math.abs(data[0][(row * columns.columns.length + c) * 2]),
-        );
-        const largest = starts.reduce((a, b) => Math.max(a, b));
-        cells.forEach((row, k) => {
-          const place = (row * columns.columns.length + c) * 2;
-          [0.137, 0.5, 0.81].forEach((x, i) => {
-            const off = Math.abs(data[0][place] + x * data[0][place + 1] - values[k][i]) / largest;
+      const tables = new GroupTables(maker);
+      collectColumns(group, 0.025, tables);
+      if (group.states.some(({ writes }) => writes)) assert.equal(tables.axes, ['v', 'CaDynamics_E2.cai']);
+      for (const axis of tables.axes) {
+        const columns = tables.columns(axis);
+        const data = new Float64Array(tables.bytes(axis) / 8);
+        tables.write(axis, data);
+        const variable = new Float64Array(1);
+        const cells = data.length / columns.length / 2;
+        assert.is(cells, axis === 'v' ? 240 / stepMv : (high - low) * 2 ** bits);
+        columns.forEach((e, c) => {
+          assert.equal(tables.find(e), { axis, index: c });
+          const exact =
+            axis === 'v' ? limited(e, new Map(), variable) : limited(e, new Map([[axis, variable]]), variable);
+          let largest = 0;
+          for (let cell = 0; cell < cells; cell++) {
+            largest = Math.max(largest, Math.abs(data[(cell * columns.length + c) * 2]));
+          }
+          for (const { cell, x, at } of places(axis, cells)) {
+            variable[0] = at;
+            const place = (cell * columns.length + c) * 2;
+            const off = Math.abs(data[place] + x * data[place + 1] - exact(0)) / largest;
             worst = Math.max(worst, off);
-            assert.ok(off <= error * 1.01 + 1e-15, `${off} beyond ${error}`);
+            assert.ok(off <= tables.error * 1.01 + 1e-15, `${off} beyond ${tables.error}`);
             checked++;
-          });
+          }
         });
-      });
+      }
     }
     assert.ok(checked > 10_000);
     // The bound is no more than a few times too large, and falls with the square of the cell.

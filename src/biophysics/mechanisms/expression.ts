@@ -223,6 +223,13 @@ export function childrenOf(e: Expression): Expression[] {
   return 'b' in e ? [e.a, e.b] : [e.a];
 }
 
+/** The same operation on other operands. */
+export function withOperands(e: Expression, replace: (operand: Expression) => Expression): Expression {
+  if (e.op === 'number' || e.op === 'variable') return e;
+  if (e.op === 'select') return { ...e, a: replace(e.a), b: replace(e.b), yes: replace(e.yes), no: replace(e.no) };
+  return 'b' in e ? { ...e, a: replace(e.a), b: replace(e.b) } : { ...e, a: replace(e.a) };
+}
+
 /** ∂e/∂name. A condition counts as constant; |x| is not differentiated. */
 export function derivative(e: Expression, name: string): Expression {
   if (!variablesOf(e).has(name)) return number(0);

@@ -71,37 +71,93 @@ export function expandEvents(
 ): EventList {
   const { dtMs, steps: perBlock } = layout.levels[level];
   const adaptive = options.method === 'adaptive';
-  const steps: number[] = [];
-  const targets: number[] = [];
-  const amounts: number[] = [];
-  const kept: number[] = [];
-  for (const { mechanism, segments, timesMs, weights } of inputs) {
+  const latest = (2 ** 31 - perBlock) * dtMs;
+  let count = 0;
+  const kinds = inputs.map((input) => {
+    const { mechanism, segments, timesMs } = input;
     const where = `synapses ${mechanism}`;
     if (segments.length !== timesMs.length) throw inputError(where, 'a time for every segment', timesMs.length);
+    const added = model.groups.map((group, g) =>
+      group.events.get(mechanism)?.map(({ state, amount }): AddedTo => {
+        const keep = keeps[level][g].get(state);
+        if (keep === undefined) throw inputError(where, 'states with a constant time constant for events', state);
+        return { at: layout.groups[g].states.get(state)!, amount, keep, late: 0, left: 1 };
+      }),
+    );
     for (let e = 0; e < segments.length; e++) {
       const place = model.groupOfSegment[segments[e]];
-      const added = place && model.groups[place.group].events.get(mechanism);
-      if (!added) throw inputError(where, 'segments that carry it', `segment ${segments[e]}`);
-      const time = requireNumber(where, 'timesMs', timesMs[e], { minimum: 0 });
+      const own = place && added[place.group];
+      if (!own) throw inputError(where, 'segments that carry it', `segment ${segments[e]}`);
+      if (!(timesMs[e] >= 0 && timesMs[e] <= latest))
+        requireNumber(where, 'timesMs', timesMs[e], { minimum: 0, maximum: latest });
+      count += own.length;
+    }
+    return { ...input, added };
+  });
+  const steps = new Int32Array(count);
+  const targets = new Int32Array(count);
+  const amounts = new Float64Array(count);
+  const kept = new Float64Array(count);
+  let n = 0;
+  for (const { segments, timesMs, weights, added } of kinds) {
+    for (let e = 0; e < segments.length; e++) {
+      const { group, at } = model.groupOfSegment[segments[e]];
+      const time = timesMs[e];
       const step = adaptive ? stepInBlock(time, dtMs, perBlock) : stepOfEvent(time, dtMs);
       const late = adaptive ? step + 0.5 - time / dtMs : 0;
-      for (const { state, amount } of added) {
-        const keep = keeps[level][place.group].get(state);
-        if (keep === undefined) throw inputError(where, 'states with a constant time constant for events', state);
-        steps.push(step);
-        targets.push(layout.groups[place.group].states.get(state)! + place.at * 8);
-        amounts.push(amount * (weights?.[e] ?? 1) * keep ** late);
-        kept.push(keep);
+      for (const own of added[group]!) {
+        if (own.late !== late) {
+          own.late = late;
+          own.left = own.keep ** late;
+        }
+        steps[n] = step;
+        targets[n] = own.at + at * 8;
+        amounts[n] = own.amount * (weights?.[e] ?? 1) * own.left;
+        kept[n++] = own.keep;
       }
     }
   }
-  const order = Int32Array.from(steps, (_, i) => i).sort((a, b) => steps[a] - steps[b] || a - b);
+  const order = stableOrder(steps);
   return {
     steps: Int32Array.from(order, (i) => steps[i]),
     targets: Int32Array.from(order, (i) => targets[i]),
     amounts: Float64Array.from(order, (i) => amounts[i]),
     keeps: Float64Array.from(order, (i) => kept[i]),
   };
+}
+
+/** What an event of a mechanism does to one state of a group, and what is left of it after the last delay looked at. */
+interface AddedTo {
+  /** Byte offset of the state's first segment, from the trial's base. */
+  readonly at: number;
+  readonly amount: number;
+  readonly keep: number;
+  late: number;
+  left: number;
+}
+
+/** Indices in rising order of their steps, equal ones in the order they come: a merge of runs that rise already. */
+function stableOrder(steps: Int32Array): Int32Array {
+  let from = Int32Array.from(steps, (_, i) => i);
+  const ends: number[] = [];
+  for (let i = 1; i <= steps.length; i++) if (i === steps.length || steps[i] < steps[i - 1]) ends.push(i);
+  let to = new Int32Array(steps.length);
+  let runs = ends;
+  while (runs.length > 1) {
+    const merged: number[] = [];
+    for (let r = 0, start = 0; r < runs.length; r += 2) {
+      const middle = runs[r];
+      const end = runs[r + 1] ?? middle;
+      for (let i = start, j = middle, n = start; n < end; n++) {
+        to[n] = j >= end || (i < middle && steps[from[i]] <= steps[from[j]]) ? from[i++] : from[j++];
+      }
+      merged.push(end);
+      start = end;
+    }
+    [from, to] = [to, from];
+    runs = merged;
+  }
+  return from;
 }
 
 /** Writes the events of steps from … from + count for the kernel, which counts from 0. Gives the bytes written. */

@@ -19,7 +19,12 @@ export interface LevelLayout {
   /** Steps in a block, and in a largest step. */
   readonly steps: number;
   readonly ratio: number;
-  readonly groups: readonly { readonly capacitive: number; readonly diagonal: number; readonly table: number }[];
+  readonly groups: readonly {
+    readonly capacitive: number;
+    readonly diagonal: number;
+    /** By the variable that they are over. */
+    readonly tables: ReadonlyMap<string, number>;
+  }[];
   /** The diagonals of section ends. */
   readonly endDiagonal: number;
 }

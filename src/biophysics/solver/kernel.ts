@@ -5,7 +5,7 @@
  * - a segment's states step and its next currents are computed in one pass, since both use the same voltage; an event that
  *   falls between them is given before the pass, divided by the decay that the pass will apply;
  * - the system is solved for the new voltage rather than its change, which leaves the axial terms to the matrix;
- * - functions of the voltage alone come from tables (tables.ts), other formulas are computed in full.
+ * - functions of the voltage or of a concentration alone come from tables (tables.ts), others are computed in full.
  *
  * The adaptive method takes the Crank–Nicolson step in blocks of 8 largest steps, 32 quarter steps or 128 sixteenths. A
  * block begins and ends with a half step of the states, so that all is known at one time between blocks and the next may
@@ -17,7 +17,7 @@ import { f64, type I32, i32 } from '../../runtime/wasm/ops.js';
 import { emitGroup, type Pass } from './kernel-group.js';
 import { header, type KernelLayout, type KernelOptions } from './kernel-layout.js';
 import type { CellModel } from './model.js';
-import type { TableColumns } from './tables.js';
+import type { GroupTables } from './tables.js';
 
 /** Blocks in which larger steps would have done before they are taken. */
 const patience = 3;
@@ -28,14 +28,14 @@ type Callable = FunctionReference<undefined>;
 export function emitKernel(
   model: CellModel,
   layout: KernelLayout,
-  columns: readonly (readonly TableColumns[])[],
+  tables: readonly (readonly GroupTables[])[],
   options: KernelOptions,
 ): Uint8Array<ArrayBuffer> {
   const m = new ModuleBuilder({ relaxed: options.relaxed, shared: options.shared });
   const passes = (pass: Pass, l: number) =>
     model.groups.map((group, g) =>
       m.inner(`${pass}${l}.${g}`, ['i32'], undefined, (f, base) => {
-        emitGroup(f, base, pass, group, layout, g, l, columns[l][g], options);
+        emitGroup(f, base, pass, group, layout, g, l, tables[l][g], options);
       }),
     );
   const levels = layout.levels.map((level, l) => {

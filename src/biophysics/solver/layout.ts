@@ -6,7 +6,7 @@ import { inputError, requireInteger, requireNumber } from '../../base/errors.js'
 import { collectColumns } from './kernel-group.js';
 import { type GroupLayout, header, type KernelLayout, type KernelOptions, type LevelLayout } from './kernel-layout.js';
 import { type CellModel, type Method, stateSteps } from './model.js';
-import { defaultRange, fillTables, TableColumns, type TableRange } from './tables.js';
+import { defaultRange, GroupTables, TableMaker, type TableRange } from './tables.js';
 
 /** A quantity of a segment: its voltage `v` (mV, default) or a state such as `CaDynamics_E2.cai`. */
 export interface Probe {
@@ -60,8 +60,7 @@ interface CallPlan {
 export interface Plan {
   readonly layout: KernelLayout;
   /** Per step size and group. */
-  readonly columns: readonly (readonly TableColumns[])[];
-  readonly tables: readonly (readonly Float64Array[])[];
+  readonly tables: readonly (readonly GroupTables[])[];
   readonly tableError: number;
   readonly options: KernelOptions;
   readonly trials: number;
@@ -101,16 +100,16 @@ export function makePlan(
   const ends = nodes.filter(({ segment }) => segment < 0).length;
   const slotBytes = endSlot + ends * 8;
 
-  const columns = ratios.map((ratio) =>
+  const maker = new TableMaker(range);
+  const tables = ratios.map((ratio) =>
     model.groups.map((group) => {
-      const own = new TableColumns();
+      const own = new GroupTables(maker);
       collectColumns(group, dtMs / ratio, own);
       if (adaptive) collectColumns(group, dtMs / ratio / 2, own);
       return own;
     }),
   );
-  const filled = fillTables(columns.flat(), range);
-  const tables = ratios.map((_, l) => filled.data.slice(l * pairs.length, (l + 1) * pairs.length));
+  maker.forgetParts();
 
   // A trial: header, voltages, right-hand sides, diagonals, states, ion totals; then what is written for every call.
   let at: number = header.bytes;
@@ -149,7 +148,7 @@ export function makePlan(
     const own = model.groups.map((_, g) => ({
       capacitive: take(pairs[g] * 16),
       diagonal: take(pairs[g] * 16),
-      table: take(tables[l][g].byteLength),
+      tables: new Map(tables[l][g].axes.map((axis) => [axis, take(tables[l][g].bytes(axis))])),
     }));
     return { dtMs: dtMs / ratio, steps: stepsPerBlock * ratio, ratio, groups: own, endDiagonal: take(ends * 8) };
   });
@@ -187,9 +186,8 @@ export function makePlan(
       rootSlot: nodeSlots(model, layout)[0],
       watched: watched.map((segment) => slotOffset(model, layout, segment)),
     },
-    columns,
     tables,
-    tableError: filled.error,
+    tableError: Math.max(0, ...tables.flat().map(({ error }) => error)),
     options: { dtMs, method, toleranceMv, range, relaxed, shared, trials: trialsAt, trialBytes },
     trials: options.trials,
     probes,
@@ -262,7 +260,7 @@ export function fillShared(buffer: ArrayBufferLike, model: CellModel, plan: Plan
         groups[g].diagonal,
         (i) => capacitive * capacitance[i] + axial[model.cell.nodeOfSegment[group.segments[i]]],
       );
-      new Float64Array(buffer, groups[g].table, plan.tables[l][g].length).set(plan.tables[l][g]);
+      for (const [axis, at] of groups[g].tables) plan.tables[l][g].write(axis, new Float64Array(buffer, at));
     });
   });
   for (const { endDiagonal } of layout.levels) {

@@ -105,7 +105,7 @@ export class CellProgram {
     const pages = Math.ceil(plan.bytes / 65536);
     const memory = new WebAssembly.Memory({ initial: pages, maximum: shared ? 65536 : pages, shared });
     fillShared(memory.buffer, model, plan);
-    const module = await WebAssembly.compile(emitKernel(model, plan.layout, plan.columns, plan.options));
+    const module = await WebAssembly.compile(emitKernel(model, plan.layout, plan.tables, plan.options));
     const program = await pool?.load(module, memory, [{ run: 'advance', tasks: trials }]);
     return new CellProgram(model, plan, memory, module, pool, program);
   }
