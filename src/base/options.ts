@@ -20,7 +20,12 @@ export function parseOptions<S extends v.GenericSchema>(where: string, schema: S
   if (issue.type === 'strict_object' && issue.expected === 'never') {
     const known = 'entries' in schema ? Object.keys(schema.entries as object) : [];
     const near = nearest(path, known);
-    const advice = near ? `did you mean ${near}?` : `known options: ${known.join(', ')}`;
+    const inner = path.includes('.');
+    const advice = inner
+      ? 'remove it, or check its name'
+      : near
+        ? `did you mean ${near}?`
+        : `known options: ${known.join(', ')}`;
     throw new DendraError('input', `${where}: unknown option \`${path}\`; ${advice}`);
   }
   const expected =

@@ -27,7 +27,7 @@ const region = s.pipe(
 const placement = s.strictObject({
   mechanism: s.looseObject({ name: s.string() }),
   where: s.optional(s.union([region, s.array(region)])),
-  parameters: s.optional(s.record(s.string(), s.number())),
+  parameters: s.optional(s.record(s.string(), s.pipe(s.number(), s.finite('a finite number')))),
 });
 
 /**
@@ -49,8 +49,19 @@ export function placementsFromJson(text: string, name: string): Placement[] {
     const where = Array.isArray(content) ? `${name}, entry ${i + 1}` : name;
     const given = parseOptions(where, placement, item) as s.InferOutput<typeof placement>;
     try {
+      const mechanism = defineMechanism(given.mechanism as MechanismDescription);
+      for (const key of Object.keys(given.parameters ?? {})) {
+        if (!Object.hasOwn(mechanism.parameters, key)) {
+          const known = Object.keys(mechanism.parameters);
+          throw inputError(
+            `\`parameters\` of ${mechanism.name}`,
+            `its parameters ${known.join(', ') || '(none)'}`,
+            key,
+          );
+        }
+      }
       return {
-        mechanism: defineMechanism(given.mechanism as MechanismDescription),
+        mechanism,
         where: given.where as Region | Region[] | undefined,
         parameters: given.parameters,
       };

@@ -46,16 +46,40 @@ const binaries: Record<string, BinaryOperation> = {
 const functions = ['exp', 'log', 'sqrt', 'abs'] as const;
 const relations = ['<', '<=', '>', '>='];
 
+/** The longest formula, in characters, and the largest, in operations and operands once definitions are put in. */
+const longest = 2000;
+const largest = 2000;
+
 /** Parses a formula; `where` names it in errors. */
 export function parseExpression(text: string, where: string): Expression {
+  if (text.length > longest) throw inputError(where, `a formula of at most ${longest} characters`, text.length);
   let tree: MathNode;
   try {
     tree = math.parse(text);
   } catch (error) {
-    throw inputError(where, 'a formula', JSON.stringify(text), (error as Error).message);
+    throw inputError(where, 'a formula', quoted(text), (error as Error).message);
   }
   return convert(tree, where, text);
 }
+
+const quoted = (text: string): string => JSON.stringify(text.length > 200 ? `${text.slice(0, 200)}…` : text);
+
+/**
+ * Replaces names by the formulas they stand for.
+ *
+ * @throws where that makes the formula too large: definitions of definitions double quickly
+ */
+export function expand(e: Expression, replace: (name: string) => Expression | undefined, where: string): Expression {
+  const size = (part: Expression): number => {
+    const inner = part.op === 'variable' ? replace(part.name) : undefined;
+    return inner ? sizeOf(inner) : 1 + childrenOf(part).reduce((sum, child) => sum + size(child), 0);
+  };
+  const parts = size(e);
+  if (parts > largest) throw inputError(where, `a formula of at most ${largest} parts, its definitions put in`, parts);
+  return substitute(e, replace);
+}
+
+const sizeOf = (e: Expression): number => 1 + childrenOf(e).reduce((sum, child) => sum + sizeOf(child), 0);
 
 /** The parts of mathjs's nodes that are read here. */
 interface Parsed {
@@ -75,14 +99,10 @@ function convert(tree: MathNode, where: string, text: string): Expression {
   const node = tree as unknown as Parsed;
   const inner = (child: MathNode | undefined) => convert(child!, where, text);
   const refuse = (what: string) =>
-    inputError(
-      where,
-      'numbers, names, + - * / ^, exp, log, sqrt, abs and a ? b : c',
-      `${what} in ${JSON.stringify(text)}`,
-    );
+    inputError(where, 'numbers, names, + - * / ^, exp, log, sqrt, abs and a ? b : c', `${what} in ${quoted(text)}`);
   switch (node.type) {
     case 'ConstantNode':
-      if (typeof node.value !== 'number') throw refuse(String(node.value));
+      if (typeof node.value !== 'number' || !Number.isFinite(node.value)) throw refuse(quoted(String(node.value)));
       return number(node.value);
     case 'SymbolNode':
       return variable(node.name!);

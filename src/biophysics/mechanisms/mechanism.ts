@@ -19,21 +19,28 @@ import {
   add,
   divide,
   type Expression,
+  expand,
   type Grid,
   multiply,
   number,
   parseExpression,
   sampled,
-  substitute,
   variablesOf,
 } from './expression.js';
 import { checkCurrent, parameterValue } from './units.js';
 
-const formula = s.union([s.string(), s.number()]);
-const stateOptions = s.union([
-  s.strictObject({ inf: formula, tau: formula, initial: s.optional(formula) }),
-  s.strictObject({ alpha: formula, beta: formula, speed: s.optional(formula), initial: s.optional(formula) }),
-]);
+const finite = s.pipe(s.number(), s.finite('a finite number'));
+const formula = s.union([s.string(), finite]);
+const byLimit = s.strictObject({ inf: formula, tau: formula, initial: s.optional(formula) });
+const byRates = s.strictObject({
+  alpha: formula,
+  beta: formula,
+  speed: s.optional(formula),
+  initial: s.optional(formula),
+});
+const stateOptions = s.lazy((given: unknown) =>
+  typeof given === 'object' && given !== null && ('alpha' in given || 'beta' in given) ? byRates : byLimit,
+) as s.GenericSchema<s.InferInput<typeof byLimit | typeof byRates>>;
 
 const description = s.strictObject({
   name: s.pipe(s.string(), s.regex(/^[A-Za-z]\w*$/, 'a name of letters, digits and _')),
@@ -51,7 +58,7 @@ const description = s.strictObject({
    * Take limits and time constants from their values on a grid of voltages, linear in between, as a TABLE statement of
    * NMODL does. Without it (default) they are exact: a table is only for the same numbers as another program's.
    */
-  table: s.optional(s.strictObject({ fromMv: s.number(), toMv: s.number(), stepMv: s.number() })),
+  table: s.optional(s.strictObject({ fromMv: finite, toMv: finite, stepMv: finite })),
   /** The current of each ion, or of `nonspecific`. */
   currents: s.optional(s.record(s.string(), formula)),
   /** The ions whose inner concentration is the state `<ion>i`. */
@@ -93,6 +100,7 @@ const builtIn = ['v', 'celsius', 'faraday'];
 export function defineMechanism(input: MechanismDescription): Mechanism {
   const given = parseOptions('defineMechanism', description, input) as s.InferOutput<typeof description>;
   const { name, kind = 'density', writes = [] } = given;
+  checkNames(name, given);
   const units: Record<string, string> = {};
   const parameters: Record<string, number> = {};
   for (const [key, { value, unit = '' }] of Object.entries(given.parameters ?? {})) {
@@ -106,22 +114,20 @@ export function defineMechanism(input: MechanismDescription): Mechanism {
     const where = `${name}.${label}`;
     const raw = typeof value === 'number' ? number(value) : parseExpression(value, where);
     for (const symbol of variablesOf(raw)) {
-      if (definitions.has(symbol) || symbol in parameters || stateNames.includes(symbol)) continue;
+      if (definitions.has(symbol) || Object.hasOwn(parameters, symbol) || stateNames.includes(symbol)) continue;
       if (builtIn.includes(symbol) || ionOf(symbol)) continue;
       const known = [...builtIn, ...Object.keys(parameters), ...definitions.keys(), ...stateNames].join(', ');
       throw inputError(where, `names it knows (${known}, or of an ion: eca, cai, cao, ica)`, symbol);
     }
-    const full = substitute(
+    const full = expand(
       raw,
       (symbol) => definitions.get(symbol) ?? (symbol === 'faraday' ? number(faraday) : undefined),
+      where,
     );
     for (const symbol of variablesOf(full)) used.add(symbol);
     return full;
   };
   for (const [key, value] of Object.entries(given.definitions ?? {})) {
-    if (key in parameters || stateNames.includes(key) || builtIn.includes(key)) {
-      throw inputError(`${name}.definitions`, 'new names', key);
-    }
     definitions.set(key, parse(value, key));
   }
   const onGrid = given.table && checkedGrid(name, given.table);
@@ -130,7 +136,7 @@ export function defineMechanism(input: MechanismDescription): Mechanism {
     if (!onGrid) return state;
     const [inf, tau] = [state.inf, state.tau].map((e) => {
       const other = [...variablesOf(e)].find(
-        (symbol) => symbol !== 'v' && symbol !== 'celsius' && !(symbol in parameters),
+        (symbol) => symbol !== 'v' && symbol !== 'celsius' && !Object.hasOwn(parameters, symbol),
       );
       if (other) throw inputError(`${name}.table`, 'rates of the voltage alone', `${key}, which depends on ${other}`);
       return sampled(e, onGrid);
@@ -164,13 +170,32 @@ export function defineMechanism(input: MechanismDescription): Mechanism {
       throw inputError(`${name}.events`, `one of its states (${stateNames.join(', ')})`, key);
     const amount = parse(value, `events.${key}`);
     for (const symbol of variablesOf(amount)) {
-      if (!(symbol in parameters)) throw inputError(`${name}.events.${key}`, 'a formula of parameters alone', symbol);
+      if (!Object.hasOwn(parameters, symbol))
+        throw inputError(`${name}.events.${key}`, 'a formula of parameters alone', symbol);
     }
     return { state: key, amount };
   });
   const unused = Object.keys(parameters).find((key) => !used.has(key));
   if (unused) throw inputError(`${name}.parameters`, 'parameters that some formula uses', unused);
   return { name, kind, parameters, units, states, currents, writes, events, description: input };
+}
+
+/** Parameters, definitions and states share one space of names; currents and `writes` speak of ions. */
+function checkNames(name: string, given: s.InferOutput<typeof description>): void {
+  const taken = new Set(builtIn);
+  for (const kind of ['parameters', 'states', 'definitions'] as const) {
+    for (const key of Object.keys(given[kind] ?? {})) {
+      if (!/^[A-Za-z]\w*$/.test(key))
+        throw inputError(`${name}.${kind}`, 'names of letters, digits and _', JSON.stringify(key));
+      if (taken.has(key)) throw inputError(`${name}.${kind}`, 'new names', key);
+      taken.add(key);
+    }
+  }
+  const carriers = [...knownIons, 'nonspecific'];
+  const carrier = Object.keys(given.currents ?? {}).find((key) => !carriers.includes(key));
+  if (carrier !== undefined) throw inputError(`${name}.currents`, carriers.join(', '), JSON.stringify(carrier));
+  const ion = (given.writes ?? []).find((key) => !knownIons.includes(key));
+  if (ion !== undefined) throw inputError(`${name}.writes`, `ions ${knownIons.join(', ')}`, JSON.stringify(ion));
 }
 
 function checkedGrid(name: string, grid: Grid): Grid {

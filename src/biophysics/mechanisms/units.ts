@@ -61,7 +61,7 @@ export function checkCurrent(
   const found = infer(
     current,
     (name) => {
-      if (name in units) return units[name] === '' ? dimensionless : dimensionOf(where, units[name]);
+      if (Object.hasOwn(units, name)) return units[name] === '' ? dimensionless : dimensionOf(where, units[name]);
       if (name === 'v' || /^e[a-z]+$/.test(name)) return dimensionOf(where, 'mV');
       if (/^i[a-z]+$/.test(name)) return dimensionOf(where, 'mA/cm2');
       if (/^[a-z]+[io]$/.test(name)) return dimensionOf(where, 'mM');

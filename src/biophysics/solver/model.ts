@@ -157,7 +157,7 @@ function groupSegments(cell: Discretisation, placements: readonly Placement[]): 
   const kinetic = new Map(placements.map(({ mechanism }) => [mechanism, kineticParameters(mechanism)]));
   for (const { mechanism, parameters } of placements) {
     for (const key of Object.keys(parameters ?? {})) {
-      if (!(key in mechanism.parameters)) {
+      if (!Object.hasOwn(mechanism.parameters, key)) {
         throw inputError(`${mechanism.name}`, `its parameters ${Object.keys(mechanism.parameters).join(', ')}`, key);
       }
     }
@@ -241,7 +241,7 @@ function buildGroup(
   };
   const qualify = (e: Expression, mechanism: Mechanism, m: number): Expression =>
     substitute(e, (name) => {
-      if (name in mechanism.parameters) {
+      if (Object.hasOwn(mechanism.parameters, name)) {
         const values = Float64Array.from(placed, (list) => list[m].values[name]);
         if (values.every((value) => value === values[0])) return number(values[0]);
         arrays.set(`${mechanism.name}.${name}`, values);
