@@ -52,12 +52,17 @@ test('the stylised cell behaves as a layer 5 pyramidal cell: the more current th
   }
   assert.is(counts[0], 0);
   assert.ok(counts[1] > 0 && counts[2] > counts[1] && counts[2] < 30, String(counts));
-  // An EPSP in the apical dendrite alone stays there; with a somatic pulse it makes a calcium spike and a burst.
-  const [epsp, pair] = [await run('epsp', 0), await run('bac', 0)];
+  // An EPSP in the apical dendrite alone stays there, a somatic spike alone fades on its way up; together they make a calcium
+  // spike and a burst.
+  const [epsp, spike, pair] = [await run('epsp', 0), await run('bap', 0), await run('bac', 0)];
   const highest = (trace: Float64Array) => trace.reduce((a, b) => Math.max(a, b));
   assert.is(crossings(epsp.traces[0], -10, 0.125).length, 0);
   assert.ok(highest(epsp.traces[1]) < -40, String(highest(epsp.traces[1])));
+  const plateauMs = (trace: Float64Array) => trace.filter((v) => v > -30).length * 0.125;
+  assert.is(crossings(spike.traces[0], -10, 0.125).length, 1);
+  assert.ok(plateauMs(spike.traces[1]) < 5, `${plateauMs(spike.traces[1])} ms`);
   assert.ok(crossings(pair.traces[0], -10, 0.125).length >= 2);
+  assert.ok(plateauMs(pair.traces[1]) > 20, `${plateauMs(pair.traces[1])} ms`);
   assert.ok(highest(pair.traces[1]) > -10, String(highest(pair.traces[1])));
 });
 

@@ -35,7 +35,7 @@ export const cells: readonly CellEntry[] = [
   },
   {
     name: 'l5pc-stylised-hay3',
-    about: 'the same tree with the channels of Hay et al. 2011, biophys3',
+    about: 'the same tree with the channels of Hay et al. 2011, biophys3, less apical sodium',
     initialMv: -80,
     build: () => stylisedCell('biophys3'),
   },

@@ -3,10 +3,12 @@
  * basal and 109 apical sections, 262 and 377 segments, dendrites 5.1 and 7.4 mm long, tips at 1.3 mm, branching into
  * a tuft near 650 µm), none of its points. It ships, so that everything that needs such a cell runs without a download.
  */
+
+import { naTa } from '../mechanisms/hay.js';
 import type { Point4 } from '../morphology/contour.js';
 import { buildMorphology, type Morphology, type SectionPlan } from '../morphology/sections.js';
 import { discretise } from '../morphology/segments.js';
-import type { CellDescription } from '../solver/model.js';
+import type { CellDescription, Placement } from '../solver/model.js';
 import { type HayVariant, hayBiophysics, withStubAxon } from './hay.js';
 
 /** How a subtree grows: lengths and diameters of inner and last branches, µm, and how unevenly it splits. */
@@ -154,8 +156,22 @@ export function stylisedL5pc(): Morphology {
   return withStubAxon(buildMorphology(plant.plans));
 }
 
+/**
+ * Of the published sodium density in the apical dendrite. On the drawn tree, whose trunk is straight and branches little, all
+ * of it lets one somatic spike run up and start a calcium spike by itself; with this much, as on the published cell, it takes
+ * a dendritic EPSP too.
+ */
+const apicalSodium = 0.75;
+
 /** The drawn tree with the published channels of one of the parameter sets, and synapses for `neuronio`. */
 export function stylisedCell(variant: HayVariant = 'neuronio', synapses = variant === 'neuronio'): CellDescription {
   const description = hayBiophysics(discretise(stylisedL5pc()), variant, synapses);
-  return { ...description, name: `stylised L5PC ${variant}` };
+  const placements = variant === 'biophys3' ? description.placements.map(withLessSodium) : description.placements;
+  return { ...description, placements, name: `stylised L5PC ${variant}` };
+}
+
+function withLessSodium(placement: Placement): Placement {
+  const { mechanism, where, parameters } = placement;
+  if (where !== 'apical' || mechanism !== naTa) return placement;
+  return { ...placement, parameters: { gbar: apicalSodium * (parameters!.gbar as number) } };
 }
