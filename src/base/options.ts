@@ -28,6 +28,9 @@ export function parseOptions<S extends v.GenericSchema>(where: string, schema: S
         : `known options: ${known.join(', ')}`;
     throw new DendraError('input', `${where}: unknown option \`${path}\`; ${advice}`);
   }
+  if (issue.type === 'strict_object' && issue.input === undefined && path !== '') {
+    throw new DendraError('input', `${where}: expected \`${path}\`, got nothing; give it`);
+  }
   const expected =
     issue.type === 'check' || issue.kind === 'validation' ? issue.message : (issue.expected ?? issue.message);
   throw new DendraError(

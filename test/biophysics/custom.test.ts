@@ -231,7 +231,10 @@ test('what is wrong with a channel file is named: file, field and value', async 
     /slow\.json: expected `parameters\.gbar` a finite/,
   );
   await wrong(mechanism({ curents: {} }), /slow\.json: .*unknown option `curents`; did you mean currents/);
-  await wrong(mechanism({ states: { n: { inf: 1, taux: 2 } } }), /slow\.json: .*`states\.n\.tau`/);
+  await wrong(
+    mechanism({ states: { n: { inf: 1, taux: 2 } } }),
+    /slow\.json: .*expected `states\.n\.tau`, got nothing/,
+  );
   await wrong(
     mechanism({ states: { n: { alpha: 1, beta: 2, gamma: 3 } } }),
     /unknown option `states\.n\.gamma`; remove/,
