@@ -3,10 +3,10 @@
  * reference in `ops/` and is the meaning of all other backends. Arithmetic inside a primitive is float64; with precision
  * float32 what is stored between primitives is rounded.
  */
-import { type FloatArray, floatArray, type Precision, type Shape, shapeText, sizeOf } from '../../base/arrays.js';
-import { DendraError, inputError } from '../../base/errors.js';
+import { type FloatArray, floatArray, type Precision, type Shape, sizeOf } from '../../base/arrays.js';
 import type { Backend, Execution, Plan, Session, SessionOptions } from '../../graph/backend.js';
 import { analyse, type Program } from '../../graph/program.js';
+import { Variables } from '../../graph/variables.js';
 import { ReferencePlan } from './plan.js';
 
 export const reference: Backend = {
@@ -16,17 +16,11 @@ export const reference: Backend = {
   open: async (options) => new ReferenceSession(options),
 };
 
-/** A variable of a session: its array never moves, so plans may hold on to it. */
-export interface Variable {
-  readonly shape: Shape;
-  readonly values: FloatArray;
-}
-
 export class ReferenceSession implements Session {
   readonly execution: Execution;
   readonly #precision: Precision;
-  readonly #variables = new Map<string, Variable>();
-  #disposed = false;
+  /** Arrays never move, so plans may hold on to them. */
+  readonly #variables = new Variables<{ readonly values: FloatArray }>();
 
   constructor({ precision = 'float32' }: SessionOptions = {}) {
     this.#precision = precision;
@@ -34,9 +28,7 @@ export class ReferenceSession implements Session {
   }
 
   define(name: string, shape: Shape, values?: ArrayLike<number>): void {
-    this.#requireOpen();
-    if (this.#variables.has(name)) throw inputError('Session.define', `a new name`, `\`${name}\`, which exists`);
-    this.#variables.set(name, { shape: [...shape], values: floatArray(this.#precision, sizeOf(shape)) });
+    this.#variables.add(name, shape, () => ({ values: floatArray(this.#precision, sizeOf(shape)) }));
     if (values) this.write(name, values);
   }
 
@@ -45,51 +37,20 @@ export class ReferenceSession implements Session {
   }
 
   write(name: string, values: ArrayLike<number>): void {
-    const variable = this.#find('Session.write', name);
-    if (values.length !== variable.values.length) {
-      throw inputError(
-        'Session.write',
-        `${variable.values.length} values for \`${name}\` ${shapeText(variable.shape)}`,
-        values.length,
-      );
-    }
-    variable.values.set(values);
+    this.#variables.toWrite(name, values).values.set(values);
   }
 
   async read(name: string): Promise<FloatArray> {
-    return this.#find('Session.read', name).values.slice();
+    return this.#variables.find('Session.read', name).values.slice();
   }
 
   async compile<Name extends string>(program: Program<Name>): Promise<Plan<Name>> {
-    this.#requireOpen();
-    const analysis = analyse(program);
-    return new ReferencePlan<Name>(program, analysis, this.#precision, (name, shape) => {
-      const variable = this.#find('Session.compile', name);
-      if (shapeText(variable.shape) !== shapeText(shape)) {
-        throw inputError(
-          'Session.compile',
-          `variable \`${name}\` of shape ${shapeText(variable.shape)}`,
-          shapeText(shape),
-        );
-      }
-      return variable.values;
-    });
+    this.#variables.requireOpen();
+    const variables = (name: string, shape: Shape) => this.#variables.ofShape(name, shape).values;
+    return new ReferencePlan<Name>(program, analyse(program), this.#precision, variables);
   }
 
   dispose(): void {
-    this.#disposed = true;
-    this.#variables.clear();
-  }
-
-  #find(where: string, name: string): Variable {
-    this.#requireOpen();
-    const variable = this.#variables.get(name);
-    if (!variable) throw inputError(where, 'a defined variable', `\`${name}\``, `define it first`);
-    return variable;
-  }
-
-  #requireOpen(): void {
-    if (this.#disposed)
-      throw new DendraError('failed', 'Session: expected an open session, got one that was disposed of');
+    this.#variables.close();
   }
 }

@@ -1,8 +1,9 @@
 /** @file The wasm backend: one shared memory per session, programs as generated modules, threads from a common pool. */
-import { type FloatArray, type Shape, shapeText, sizeOf } from '../../base/arrays.js';
+import { type FloatArray, type Shape, sizeOf } from '../../base/arrays.js';
 import { DendraError, inputError } from '../../base/errors.js';
 import type { Availability, Backend, Execution, Plan, Session, SessionOptions } from '../../graph/backend.js';
 import { analyse, type Program } from '../../graph/program.js';
+import { Variables } from '../../graph/variables.js';
 import { probe } from '../../runtime/probe.js';
 import { createPool, type WorkerPool } from '../../runtime/workers.js';
 import { Heap } from './heap.js';
@@ -58,11 +59,6 @@ function poolOf(threads: number): Promise<WorkerPool> {
  */
 const spareHeaps = { shared: [] as Heap[], own: [] as Heap[] };
 
-interface Variable {
-  readonly shape: Shape;
-  readonly at: number;
-}
-
 export class WasmSession implements Session {
   readonly execution: Execution;
   readonly #heap: Heap;
@@ -70,11 +66,11 @@ export class WasmSession implements Session {
   readonly #relaxed: boolean;
   readonly #shared: boolean;
   readonly #preferRows: boolean;
-  readonly #variables = new Map<string, Variable>();
+  /** where in the heap each lies */
+  readonly #variables = new Variables<{ readonly at: number }>();
   readonly #plans: { dispose(): void }[] = [];
   #tail: Promise<unknown> = Promise.resolve();
   #compiling = 0;
-  #disposed = false;
 
   constructor(pool: WorkerPool, relaxed: boolean, shared: boolean, preferRows = false) {
     this.#preferRows = preferRows;
@@ -92,10 +88,8 @@ export class WasmSession implements Session {
   }
 
   define(name: string, shape: Shape, values?: ArrayLike<number>): void {
-    this.#requireOpen();
-    if (this.#variables.has(name)) throw inputError('Session.define', 'a new name', `\`${name}\`, which exists`);
     // Whole vectors, so that kernels need no tails.
-    this.#variables.set(name, { shape: [...shape], at: this.#heap.allocate(Math.ceil(sizeOf(shape) / 16) * 64) });
+    this.#variables.add(name, shape, () => ({ at: this.#heap.allocate(Math.ceil(sizeOf(shape) / 16) * 64) }));
     if (values) this.write(name, values);
   }
 
@@ -104,22 +98,18 @@ export class WasmSession implements Session {
   }
 
   write(name: string, values: ArrayLike<number>): void {
-    const { shape, at } = this.#find('Session.write', name);
-    const size = sizeOf(shape);
-    if (values.length !== size) {
-      throw inputError('Session.write', `${size} values for \`${name}\` ${shapeText(shape)}`, values.length);
-    }
+    const { at } = this.#variables.toWrite(name, values);
     this.#heap.floats.set(values, at / 4);
   }
 
   async read(name: string): Promise<FloatArray> {
-    const { shape, at } = this.#find('Session.read', name);
+    const { shape, at } = this.#variables.find('Session.read', name);
     await this.#tail;
     return new Float32Array(this.#heap.floats.subarray(at / 4, at / 4 + sizeOf(shape)));
   }
 
   async compile<Name extends string>(program: Program<Name>): Promise<Plan<Name>> {
-    this.#requireOpen();
+    this.#variables.requireOpen();
     this.#compiling++;
     const plan = await WasmPlan.compile(program, analyse(program), {
       heap: this.#heap,
@@ -127,17 +117,7 @@ export class WasmSession implements Session {
       relaxed: this.#relaxed,
       shared: this.#shared,
       preferRows: this.#preferRows,
-      variables: (name, shape) => {
-        const variable = this.#find('Session.compile', name);
-        if (shapeText(variable.shape) !== shapeText(shape)) {
-          throw inputError(
-            'Session.compile',
-            `variable \`${name}\` of shape ${shapeText(variable.shape)}`,
-            shapeText(shape),
-          );
-        }
-        return variable;
-      },
+      variables: (name, shape) => this.#variables.ofShape(name, shape),
       queue: (body) => {
         const turn = this.#tail.then(body);
         this.#tail = turn.catch(() => {});
@@ -151,10 +131,8 @@ export class WasmSession implements Session {
   }
 
   dispose(): void {
-    if (this.#disposed) return;
-    this.#disposed = true;
+    if (!this.#variables.close()) return;
     for (const plan of this.#plans) plan.dispose();
-    this.#variables.clear();
     // What is being compiled may still come and take memory.
     if (this.#pool.threads === 1 || this.#compiling > 0) return;
     // A run may still be under way.
@@ -162,18 +140,5 @@ export class WasmSession implements Session {
       this.#heap.clear();
       spareHeaps[this.#shared ? 'shared' : 'own'].push(this.#heap);
     });
-  }
-
-  #find(where: string, name: string): Variable {
-    this.#requireOpen();
-    const variable = this.#variables.get(name);
-    if (!variable) throw inputError(where, 'a defined variable', `\`${name}\``, 'define it first');
-    return variable;
-  }
-
-  #requireOpen(): void {
-    if (this.#disposed) {
-      throw new DendraError('failed', 'Session: expected an open session, got one that was disposed of');
-    }
   }
 }
