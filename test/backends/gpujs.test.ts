@@ -18,9 +18,10 @@ import {
   gradient,
   input,
   type Session,
+  scalarInput,
   type Tensor,
 } from '../../src/graph/index.js';
-import { linear, meanSquaredError } from '../../src/ops/index.js';
+import { dropout, linear, meanSquaredError, slice } from '../../src/ops/index.js';
 import { probe } from '../../src/runtime/probe.js';
 import { trainingProgram } from '../elm/golden.js';
 import { allClose, assert, suite, temporaryFolder, throws } from '../harness.js';
@@ -78,6 +79,25 @@ test('says what ran', () => {
     assert.match(open[2 + k].execution.detail ?? '', new RegExp(`^mode ${mode}, executor`));
   }
   for (const session of open) session.dispose();
+});
+
+test('more samples and steps than a GPU has workgroups along an axis', async () => {
+  const shape = [70, 1000, 2];
+  const x = input('x', 'float', shape);
+  const { y: sliced } = apply(slice, { x }, { axis: 2, start: 1, end: 2 });
+  const { y: dropped } = apply(
+    dropout,
+    { x, step: scalarInput('step') },
+    { rate: 0.5, seed: 1, purpose: 'rows', variational: false },
+  );
+  const program = { outputs: { sliced, dropped } };
+  const feeds = { x: Float32Array.from({ length: 140_000 }, (_, i) => i), step: 1 };
+  const exact = await (await (await openSession('reference')).compile(program)).run(feeds);
+  for (const mode of ['cpu', ...further] as const) {
+    const session = await gpujs.open({ mode });
+    assert.equal(await (await session.compile(program)).run(feeds), exact);
+    session.dispose();
+  }
 });
 
 /** Spikes on 11 inputs at density 0.2. */

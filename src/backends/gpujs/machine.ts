@@ -7,7 +7,7 @@
  * an argument.
  */
 import { sizeOf } from '../../base/arrays.js';
-import { DendraError } from '../../base/errors.js';
+import { DendraError, inputError } from '../../base/errors.js';
 import type { GpujsMode } from '../../graph/backend.js';
 import { type GpuInstance, type GpuLibrary, type Handle, type Pipeline, prepareMode } from './library.js';
 
@@ -136,14 +136,16 @@ export class Machine {
     const key = JSON.stringify([sizes, Object.entries(values).map(([name, one]) => [name, shapesOf(one)])]);
     const known = this.#pipelines.get(recipe)?.get(key);
     if (known) return known;
-    const make: MakeKernel = (kernel, output, constants = {}) =>
-      this.#gpu.createKernel(kernel, {
+    const make: MakeKernel = (kernel, output, constants = {}) => {
+      if (this.mode === 'webgpu') requireFits(output);
+      return this.#gpu.createKernel(kernel, {
         output: [...output],
         constants,
         precision: 'single',
         tactic: 'precision',
         loopMaxIterations: longestLoop,
       });
+    };
     const orchestrate = recipe(make, sizes);
     // GPU.js counts a pipeline's arguments by the length of its function; they come in the order of `values`.
     const counts = Object.entries(values).map(([name, one]) => ({ name, count: Array.isArray(one) ? one.length : -1 }));
@@ -179,15 +181,48 @@ export class Machine {
   }
 }
 
+/** Workgroups along an axis; GPU.js makes them of 8 × 8 × 1 elements, and folds what has a single axis. */
+const mostGroups = 65535;
+
+/** So what there are many of, rows of samples and steps, belongs on the second axis. */
+function requireFits(output: readonly number[]): void {
+  if (output.length < 2) return;
+  const most = [8 * mostGroups, 8 * mostGroups, mostGroups];
+  const axis = output.findIndex((size, k) => size > most[k]);
+  if (axis < 0) return;
+  const advice = 'take smaller batches or shorter windows';
+  throw inputError(
+    'gpujs',
+    `at most ${most[axis]} elements along axis ${'xyz'[axis]} of a kernel`,
+    output[axis],
+    advice,
+  );
+}
+
 function shapesOf(one: View | readonly View[]): unknown {
   return Array.isArray(one) ? one.map(({ shape }) => shape) : (one as View).shape;
 }
 
-/** Nested rows as one array. */
+/** Nested rows as one array; where GPU.js gives rows that lie one after another in memory, it is that memory. */
 function flatten(rows: unknown): Float32Array {
-  if (rows instanceof Float32Array) return rows;
-  const parts = (rows as unknown[]).map(flatten);
-  const flat = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
+  const parts: Float32Array[] = [];
+  const collect = (one: unknown): void => {
+    if (one instanceof Float32Array) parts.push(one);
+    else for (const row of one as unknown[]) collect(row);
+  };
+  collect(rows);
+  const [{ buffer, byteOffset }] = parts;
+  const length = parts.reduce((sum, part) => sum + part.length, 0);
+  let end = byteOffset;
+  for (const part of parts) {
+    if (part.buffer !== buffer || part.byteOffset !== end) return joined(parts, length);
+    end += part.byteLength;
+  }
+  return new Float32Array(buffer, byteOffset, length);
+}
+
+function joined(parts: readonly Float32Array[], length: number): Float32Array {
+  const flat = new Float32Array(length);
   let at = 0;
   for (const part of parts) {
     flat.set(part, at);

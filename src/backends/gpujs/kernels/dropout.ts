@@ -1,7 +1,7 @@
 /** @file Dropout: x times a mask that the host draws, so that every backend draws the same. */
 import { type DropoutAttributes, dropoutMask, dropout as primitive } from '../../../ops/dropout.js';
 import { lower } from '../lowering.js';
-import { cube, type Machine, matrix, type Recipe, type Thread, type View } from '../machine.js';
+import { cube, type Machine, matrix, type Recipe, type Thread, type View, vector } from '../machine.js';
 
 interface Sizes {
   readonly samples: number;
@@ -19,7 +19,15 @@ const masking: Recipe<Sizes, { x: View; mask: View }, 'y'> = (make, { samples, s
   return ({ x, mask }) => ({ y: kernel(x, mask) });
 };
 
-/** A mask for every element is one for all steps of samples of one step. */
+function maskedAlone(this: Thread, x: number[], mask: number[]) {
+  return x[this.thread.x] * mask[this.thread.x];
+}
+
+const maskingAlone: Recipe<{ size: number }, { x: View; mask: View }, 'y'> = (make, { size }) => {
+  const kernel = make(maskedAlone, [size]);
+  return ({ x, mask }) => ({ y: kernel(x, mask) });
+};
+
 async function mask(
   machine: Machine,
   x: ArrayLike<number>,
@@ -27,8 +35,13 @@ async function mask(
   step: number,
   attributes: DropoutAttributes,
 ): Promise<Float32Array> {
+  if (!attributes.variational) {
+    const drawn = new Float32Array(x.length);
+    dropoutMask(drawn, step, attributes);
+    return (await machine.run(maskingAlone, { size: x.length }, { x: vector(x), mask: vector(drawn) })).y;
+  }
   const features = shape[shape.length - 1];
-  const samples = attributes.variational ? shape[0] : x.length / features;
+  const samples = shape[0];
   const steps = x.length / (samples * features);
   const drawn = new Float32Array(samples * features);
   dropoutMask(drawn, step, attributes);

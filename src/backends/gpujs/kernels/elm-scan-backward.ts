@@ -1,21 +1,21 @@
 /**
- * @file The gradient of the ELM neuron in three parts, of which only the second goes step by step.
+ * @file The gradient of the ELM neuron in two pipelines, of which only the first goes step by step. Both begin with what is
+ * known of all time steps now that all memories are: the layers and the slopes of their non-linearities, side by side. A row
+ * is a sample and a step.
  *
- * 1. `replay`: now that all memories are known, the layers of all time steps are computed side by side, with the slopes of
- *    their non-linearities.
- * 2. `adjointChunk`: backwards in time, ∂loss/∂m_{t−1} from ∂loss/∂m_t. With d_t = dMemory_t + what came back from step
- *    t + 1, δ_L = d_t ⊙ gain ⊙ g′ and δ_{i−1} = (W_iᵀ δ_i) ⊙ f′, it is κ ⊙ (d_t + Rᵀ δ_0). The tape [samples, steps + 1,
+ * 1. `adjointChunk`: backwards in time, ∂loss/∂m_{t−1} from ∂loss/∂m_t. With d_t = dMemory_t + what came back from step
+ *    t + 1, δ_L = d_t ⊙ gain ⊙ g′ and δ_{i−1} = (W_iᵀ δ_i) ⊙ f′, it is κ ⊙ (d_t + Rᵀ δ_0). The tape [samples, steps + 2,
  *    units] works as in the forward direction: row t + 1 holds what came back from step t + 1, the call for step t writes
- *    row t.
- * 3. `gradients`: all d_t are known, so every δ of every step, and from them all gradients, are again side by side.
+ *    row t, and the clock in the last row goes down.
+ * 2. `gradients`: all d_t are known, so every δ of every step, and from them all gradients, are again side by side.
  */
 import type { Handle } from '../library.js';
-import type { MakeKernel, Recipe, Thread, View } from '../machine.js';
-import { layerConstants, type Parameters, type Sizes, squashConstants } from './elm-scan-forward.js';
+import type { HandlesOf, MakeKernel, Recipe, Thread, View } from '../machine.js';
+import { layerConstants, type Parameters, type Sizes, squashConstants, tapeRows } from './elm-scan-forward.js';
 import { affine, backThrough, outerSum } from './linear.js';
 import { columnSums } from './sums.js';
 
-/** The bottom layer before its non-linearity, drive + R (κ m_{t−1}); a row is a sample and a step. */
+/** The bottom layer before its non-linearity, drive + R (κ m_{t−1}). */
 function bottomLayer(
   this: Thread<'units'>,
   drive: number[][],
@@ -70,145 +70,137 @@ function squashSlope(this: Thread<'amplitude' | 'steepness'>, a: number[][], gai
   return gain[this.thread.x] * this.constants.amplitude * this.constants.steepness * (1 - t * t);
 }
 
-/** What one row of `replay` and `gradients` is made of. */
+/** Sizes where only rows count. */
 export type Rows = Omit<Sizes, 'samples' | 'steps'> & { readonly rows: number };
 
-/** Values of the hidden layers, slopes of all layers (the last with the gain), and g of the last. */
-export const replay: Recipe<Rows, { drive: View; before: View } & Parameters, string> = (make, sizes) => {
+/** What the layers of all steps are computed from; before are the memories m_{t−1}. */
+type Known = { drive: View; before: View } & Parameters;
+
+/** Values of the hidden layers, slopes of all layers (the last with the gain), and the last layer before its g. */
+function layersOf(make: MakeKernel, sizes: Rows) {
   const { rows, units, widths } = sizes;
-  const last = widths.length;
-  const width = (i: number) => (i < last ? widths[i] : units);
+  const width = (i: number) => (i < widths.length ? widths[i] : units);
   const bottom = make(bottomLayer, [width(0), rows], { units });
   const layers = widths.map((inputs, i) => make(affine, [width(i + 1), rows], { inputs }));
-  const values = widths.map((inputs) => make(layerValue, [inputs, rows], layerConstants(sizes, inputs)));
-  const slopes = widths.map((inputs) => make(layerSlope, [inputs, rows], layerConstants(sizes, inputs)));
-  const squash = make(squashValue, [units, rows], squashConstants(sizes));
+  const value = widths.map((inputs) => make(layerValue, [inputs, rows], layerConstants(sizes, inputs)));
+  const slope = widths.map((inputs) => make(layerSlope, [inputs, rows], layerConstants(sizes, inputs)));
   const slopeOfSquash = make(squashSlope, [units, rows], squashConstants(sizes));
-  return ({ drive, before, recurrent, decay, gain, weights, biases }) => {
-    const results: Record<string, Handle> = {};
+  return ({ drive, before, recurrent, decay, gain, weights, biases }: HandlesOf<Known>) => {
+    const values: Handle[] = [];
+    const slopes: Handle[] = [];
     let a = bottom(drive, before, recurrent, decay);
-    for (let i = 0; i < last; i++) {
-      const value = values[i](a);
-      results[`value${i}`] = value;
-      results[`slope${i}`] = slopes[i](a);
-      a = layers[i](value, weights[i], biases[i]);
-    }
-    return { ...results, squashed: squash(a), [`slope${last}`]: slopeOfSquash(a, gain) };
+    layers.forEach((layer, i) => {
+      values.push(value[i](a));
+      slopes.push(slope[i](a));
+      a = layer(values[i], weights[i], biases[i]);
+    });
+    return { values, slopes: [...slopes, slopeOfSquash(a, gain)], last: a };
   };
-};
+}
+
+type Time = 'steps' | 'clock';
 
 /** δ of the layer below the memory: (Wᵀ (d ⊙ slope of the memory)) ⊙ slope, at the step that the clock shows. */
 function belowMemory(
-  this: Thread<'units'>,
+  this: Thread<'units' | Time>,
   tape: number[][][],
-  dMemory: number[][][],
-  memorySlope: number[][][],
+  dMemory: number[][],
+  memorySlope: number[][],
   weight: number[][],
-  slope: number[][][],
-  clock: number[],
+  slope: number[][],
 ) {
   const sample = this.thread.y;
-  const t = clock[0];
+  const t = tape[sample][this.constants.clock][0];
+  const row = sample * this.constants.steps + t;
   let total = 0;
   for (let m = 0; m < this.constants.units; m++) {
-    const d = dMemory[sample][t][m] + tape[sample][t + 1][m];
-    total += weight[m][this.thread.x] * d * memorySlope[sample][t][m];
+    const d = dMemory[row][m] + tape[sample][t + 1][m];
+    total += weight[m][this.thread.x] * d * memorySlope[row][m];
   }
-  return total * slope[sample][t][this.thread.x];
+  return total * slope[row][this.thread.x];
 }
 
 /** δ of a layer from that of the layer above: (Wᵀ δ) ⊙ slope. */
 function belowLayer(
-  this: Thread<'outputs'>,
+  this: Thread<'outputs' | Time>,
+  tape: number[][][],
   above: number[][],
   weight: number[][],
-  slope: number[][][],
-  clock: number[],
+  slope: number[][],
 ) {
-  const t = clock[0];
+  const t = tape[this.thread.y][this.constants.clock][0];
   let total = 0;
   for (let k = 0; k < this.constants.outputs; k++) total += weight[k][this.thread.x] * above[this.thread.y][k];
-  return total * slope[this.thread.y][t][this.thread.x];
+  return total * slope[this.thread.y * this.constants.steps + t][this.thread.x];
 }
 
 /** κ ⊙ (d + Rᵀ δ_0), written to row t of the tape. */
 function carryBack(
-  this: Thread<'width'>,
+  this: Thread<'width' | Time>,
   tape: number[][][],
-  dMemory: number[][][],
+  dMemory: number[][],
   bottom: number[][],
   recurrent: number[][],
   decay: number[],
-  clock: number[],
 ) {
   const m = this.thread.x;
   const sample = this.thread.z;
-  const t = clock[0];
+  const t = tape[sample][this.constants.clock][0];
+  if (this.thread.y === this.constants.clock) return t - 1;
   if (this.thread.y !== t) return tape[sample][this.thread.y][m];
-  let total = dMemory[sample][t][m] + tape[sample][t + 1][m];
+  let total = dMemory[sample * this.constants.steps + t][m] + tape[sample][t + 1][m];
   for (let k = 0; k < this.constants.width; k++) total += recurrent[k][m] * bottom[sample][k];
   return decay[m] * total;
 }
 
 /** The same without a hidden layer: δ_0 = d ⊙ slope of the memory. */
 function carryDirectlyBack(
-  this: Thread<'units'>,
+  this: Thread<'units' | Time>,
   tape: number[][][],
-  dMemory: number[][][],
-  memorySlope: number[][][],
+  dMemory: number[][],
+  memorySlope: number[][],
   recurrent: number[][],
   decay: number[],
-  clock: number[],
 ) {
   const m = this.thread.x;
   const sample = this.thread.z;
-  const t = clock[0];
+  const t = tape[sample][this.constants.clock][0];
+  if (this.thread.y === this.constants.clock) return t - 1;
   if (this.thread.y !== t) return tape[sample][this.thread.y][m];
-  let total = dMemory[sample][t][m] + tape[sample][t + 1][m];
+  const row = sample * this.constants.steps + t;
+  let total = dMemory[row][m] + tape[sample][t + 1][m];
   for (let k = 0; k < this.constants.units; k++) {
-    const d = dMemory[sample][t][k] + tape[sample][t + 1][k];
-    total += recurrent[k][m] * d * memorySlope[sample][t][k];
+    const d = dMemory[row][k] + tape[sample][t + 1][k];
+    total += recurrent[k][m] * d * memorySlope[row][k];
   }
   return decay[m] * total;
 }
 
-function tickBack(this: Thread, clock: number[]) {
-  return clock[0] - 1;
-}
-
-type AdjointValues = {
-  tape: View;
-  dMemory: View;
-  slopes: readonly View[];
-  recurrent: View;
-  decay: View;
-  weights: readonly View[];
-  clock: View;
-};
-
-/** `steps` time steps backwards from what comes back in row `steps` of the tape; `clock` holds steps − 1. */
-export const adjointChunk: Recipe<Sizes, AdjointValues, 'tape'> = (make, sizes) => {
+/** `steps` time steps backwards from what comes back in row `steps` of the tape, whose clock is at steps − 1. */
+export const adjointChunk: Recipe<Sizes, { tape: View; dMemory: View } & Known, 'tape'> = (make, sizes) => {
   const { samples, steps, units, widths } = sizes;
-  const last = widths.length;
-  const back = make(tickBack, [1]);
-  const tapeSize = [units, steps + 1, samples];
-  const direct = make(carryDirectlyBack, tapeSize, { units });
-  const carry = make(carryBack, tapeSize, { width: widths[0] ?? 0 });
-  const layers = widths.map((width, i) =>
-    i === last - 1
-      ? make(belowMemory, [width, samples], { units })
-      : make(belowLayer, [width, samples], { outputs: widths[i + 1] }),
+  const top = widths.length;
+  const time = { steps, clock: steps + 1 };
+  const tapeSize = [units, tapeRows(steps), samples];
+  const layers = layersOf(make, { ...sizes, rows: samples * steps });
+  const direct = make(carryDirectlyBack, tapeSize, { units, ...time });
+  const carry = make(carryBack, tapeSize, { width: widths[0] ?? 0, ...time });
+  const below = widths.map((width, i) =>
+    i === top - 1
+      ? make(belowMemory, [width, samples], { units, ...time })
+      : make(belowLayer, [width, samples], { outputs: widths[i + 1], ...time }),
   );
-  return ({ tape: carried, dMemory, slopes, recurrent, decay, weights, clock: start }) => {
-    let [tape, clock] = [carried, start];
+  return ({ tape: carried, dMemory, ...known }) => {
+    const { slopes } = layers(known);
+    const { recurrent, decay, weights } = known;
+    let tape = carried;
     for (let t = 0; t < steps; t++) {
-      if (last === 0) tape = direct(tape, dMemory, slopes[0], recurrent, decay, clock);
+      if (top === 0) tape = direct(tape, dMemory, slopes[0], recurrent, decay);
       else {
-        let delta = layers[last - 1](tape, dMemory, slopes[last], weights[last - 1], slopes[last - 1], clock);
-        for (let i = last - 2; i >= 0; i--) delta = layers[i](delta, weights[i], slopes[i], clock);
-        tape = carry(tape, dMemory, delta, recurrent, decay, clock);
+        let delta = below[top - 1](tape, dMemory, slopes[top], weights[top - 1], slopes[top - 1]);
+        for (let i = top - 2; i >= 0; i--) delta = below[i](tape, delta, weights[i], slopes[i]);
+        tape = carry(tape, dMemory, delta, recurrent, decay);
       }
-      clock = back(clock);
     }
     return { tape };
   };
@@ -233,23 +225,16 @@ function sumOfProducts(make: MakeKernel, rows: number, units: number) {
   return (a: Handle, b: Handle) => sums(product(a, b));
 }
 
-type GradientValues = {
-  dMemory: View;
-  /** what came back to every step from the one after it */
-  returned: View;
-  before: View;
-  slopes: readonly View[];
-  values: readonly View[];
-  squashed: View;
-  recurrent: View;
-  decay: View;
-  weights: readonly View[];
-};
+/** returned: what came back to every step from the one after it */
+type GradientValues = { dMemory: View; returned: View } & Known;
 
 /** `dDrive`, `dRecurrent`, `dDecay`, `dGain`, and `dWeight0`, `dBias0` … of the further layers. */
-export const gradients: Recipe<Rows, GradientValues, string> = (make, { rows, units, widths }) => {
-  const last = widths.length;
-  const width = (i: number) => (i < last ? widths[i] : units);
+export const gradients: Recipe<Rows, GradientValues, string> = (make, sizes) => {
+  const { rows, units, widths } = sizes;
+  const top = widths.length;
+  const width = (i: number) => (i < top ? widths[i] : units);
+  const layers = layersOf(make, sizes);
+  const squash = make(squashValue, [units, rows], squashConstants(sizes));
   const add = make(plus, [units, rows]);
   const atSlope = [...widths, units].map((columns) => make(times, [columns, rows]));
   const below = widths.map((columns, i) => make(backThrough, [columns, rows], { outputs: width(i + 1) }));
@@ -259,11 +244,13 @@ export const gradients: Recipe<Rows, GradientValues, string> = (make, { rows, un
   const recurrentSums = make(outerSum, [units, width(0)], { rows });
   const decayed = make(timesColumns, [units, width(0)]);
   const unitSums = sumOfProducts(make, rows, units);
-  return ({ dMemory, returned, before, slopes, values, squashed, recurrent, decay, weights }) => {
+  return ({ dMemory, returned, ...known }) => {
+    const { values, slopes, last } = layers(known);
+    const { before, recurrent, decay, weights } = known;
     const results: Record<string, Handle> = {};
     const d = add(dMemory, returned);
-    let delta = atSlope[last](d, slopes[last]);
-    for (let i = last - 1; i >= 0; i--) {
+    let delta = atSlope[top](d, slopes[top]);
+    for (let i = top - 1; i >= 0; i--) {
       results[`dWeight${i}`] = weightSums[i](delta, values[i]);
       results[`dBias${i}`] = biasSums[i](delta);
       delta = atSlope[i](below[i](delta, weights[i]), slopes[i]);
@@ -273,7 +260,7 @@ export const gradients: Recipe<Rows, GradientValues, string> = (make, { rows, un
       dDrive: delta,
       dRecurrent: decayed(recurrentSums(delta, before), decay),
       dDecay: unitSums(add(d, toMemory(delta, recurrent)), before),
-      dGain: unitSums(d, squashed),
+      dGain: unitSums(d, squash(last)),
     };
   };
 };

@@ -2,20 +2,31 @@
  * @file The recurrence of the ELM neuron over sequences of any length: chunk after chunk, with the state carried on the host
  * from one to the next. What it computes step by step is in `elm-scan-forward.ts`, its gradient in `elm-scan-backward.ts`.
  */
+import type { FloatArray } from '../../../base/arrays.js';
 import { type ElmScanAttributes, elmScan as primitive } from '../../../ops/elm-scan.js';
 import { lower } from '../lowering.js';
-import { cube, matrix, type View, vector } from '../machine.js';
-import { adjointChunk, gradients as allGradients, replay } from './elm-scan-backward.js';
-import { forwardChunk, type Parameters, type Sizes } from './elm-scan-forward.js';
+import { cube, type Machine, matrix, vector } from '../machine.js';
+import { adjointChunk, gradients as allGradients } from './elm-scan-backward.js';
+import { forwardChunk, type Parameters, type Sizes, tapeRows } from './elm-scan-forward.js';
 
 /**
- * Most steps in a pipeline: GPU.js unrolls it, and every step passes the whole tape on, so chunks are short.
+ * Most steps in a pipeline: GPU.js unrolls it, and every step passes the whole tape on, so chunks are short. WebGPU passes a
+ * tape on faster than it goes to the host and back.
  */
-const longestChunk = 25;
+const longestChunk = (machine: Machine) => (machine.mode === 'webgpu' ? 250 : 25);
 
 /** The length of the equal chunks that cover `steps`; the last may reach beyond them, into zeros. */
-function chunkLength(steps: number): number {
-  return Math.ceil(steps / Math.ceil(steps / longestChunk));
+function chunkLength(steps: number, machine: Machine): number {
+  return Math.ceil(steps / Math.ceil(steps / longestChunk(machine)));
+}
+
+/** An empty tape of a chunk with its clock set; `state` [samples, units] stands in the row `at`. */
+function tapeWith(state: Numbers, at: number, clock: number, { samples, steps, units }: Sizes): Float32Array {
+  const rows = tapeRows(steps);
+  const tape = new Float32Array(samples * rows * units);
+  copySteps(state, 1, 0, 1, units, { into: tape, rows, at });
+  for (let b = 0; b < samples; b++) tape.fill(clock, ((b + 1) * rows - 1) * units, (b + 1) * rows * units);
+  return tape;
 }
 
 type Numbers = ArrayLike<number> & { subarray(from: number, to: number): ArrayLike<number> };
@@ -38,11 +49,29 @@ function copySteps(
 }
 
 /** Steps of a sequence as an array of their own. */
-function stepsOf(from: Numbers, steps: number, start: number, count: number, width: number): View {
+function stepsOf(from: Numbers, steps: number, start: number, count: number, width: number): Float32Array<ArrayBuffer> {
   const samples = from.length / (steps * width);
   const into = new Float32Array(samples * count * width);
   copySteps(from, steps, start, count, width, { into, rows: count, at: 0 });
-  return cube(into, samples, count, width);
+  return into;
+}
+
+/** What a tape of `length` steps holds after each of them, into the steps of a sequence from `start` on. */
+function takeSteps(
+  tape: Float32Array,
+  length: number,
+  into: FloatArray,
+  steps: number,
+  start: number,
+  units: number,
+): void {
+  const taken = Math.min(length, steps - start);
+  const rows = tapeRows(length);
+  const samples = tape.length / (rows * units);
+  for (let b = 0; b < samples; b++) {
+    const from = (b * rows + 1) * units;
+    into.set(tape.subarray(from, from + taken * units), (b * steps + start) * units);
+  }
 }
 
 function sizesOf(
@@ -91,30 +120,18 @@ export const elmScan = lower(primitive, {
     const sizes = sizesOf(types, units, attributes);
     const { samples, steps } = sizes;
     const first = types.drive.shape[2];
-    const length = chunkLength(steps);
+    const length = chunkLength(steps, machine);
+    const chunk = { ...sizes, steps: length };
     const parameters = parametersOf(inputs, sizes);
-    let carried: ArrayLike<number> = inputs.initial ?? new Float32Array(samples * units);
+    let carried: Numbers = inputs.initial ?? new Float32Array(samples * units);
     for (let start = 0; start < steps; start += length) {
-      const tape = new Float32Array(samples * (length + 1) * units);
-      for (let b = 0; b < samples; b++) {
-        for (let m = 0; m < units; m++) tape[b * (length + 1) * units + m] = carried[b * units + m];
-      }
-      const { memory: filled } = await machine.run(
-        forwardChunk,
-        { ...sizes, steps: length },
-        {
-          memory: cube(tape, samples, length + 1, units),
-          drive: stepsOf(inputs.drive, steps, start, length, first),
-          clock: vector(new Float32Array(1)),
-          ...parameters,
-        },
-      );
-      const taken = Math.min(length, steps - start);
-      for (let b = 0; b < samples; b++) {
-        const from = (b * (length + 1) + 1) * units;
-        memory.set(filled.subarray(from, from + taken * units), (b * steps + start) * units);
-      }
-      carried = stepsOf(filled, length + 1, length, 1, units).data;
+      const { memory: filled } = await machine.run(forwardChunk, chunk, {
+        memory: cube(tapeWith(carried, 0, 0, chunk), samples, tapeRows(length), units),
+        drive: cube(stepsOf(inputs.drive, steps, start, length, first), samples, length, first),
+        ...parameters,
+      });
+      takeSteps(filled, length, memory, steps, start, units);
+      carried = stepsOf(filled, tapeRows(length), length, 1, units);
     }
   },
 
@@ -127,63 +144,47 @@ export const elmScan = lower(primitive, {
     const units = inputs.decay.length;
     const sizes = sizesOf(types, units, attributes);
     const { samples, steps, widths } = sizes;
-    const last = widths.length;
     const rows = samples * steps;
-    const width = (i: number) => (i < last ? widths[i] : units);
+    const first = types.drive.shape[2];
     const parameters = parametersOf(inputs, sizes);
-    const { recurrent, decay, weights } = parameters;
-    const before = matrix(memoriesBefore(memory, inputs.initial, sizes), rows, units);
+    const before = memoriesBefore(memory, inputs.initial, sizes);
 
-    const ofRows = { rows, units, widths, ...attributes };
-    const drive = matrix(inputs.drive, rows, width(0));
-    const layers = await machine.run(replay, ofRows, { drive, before, ...parameters });
-    const slopes = [...widths, units].map((_, i) => layers[`slope${i}`]);
-
-    const length = chunkLength(steps);
-    const chunks = Math.ceil(steps / length);
+    const length = chunkLength(steps, machine);
+    const chunk = { ...sizes, steps: length };
     const returned = new Float32Array(rows * units);
-    let carried: Float32Array = new Float32Array(samples * units);
-    for (let start = (chunks - 1) * length; start >= 0; start -= length) {
-      const tape = new Float32Array(samples * (length + 1) * units);
-      copySteps(carried, 1, 0, 1, units, { into: tape, rows: length + 1, at: length });
-      const { tape: filled } = await machine.run(
-        adjointChunk,
-        { ...sizes, steps: length },
-        {
-          tape: cube(tape, samples, length + 1, units),
-          dMemory: stepsOf(dMemory, steps, start, length, units),
-          slopes: slopes.map((slope, i) => stepsOf(slope, steps, start, length, width(i))),
-          recurrent,
-          decay,
-          weights,
-          clock: vector(Float32Array.of(length - 1)),
-        },
-      );
-      const taken = Math.min(length, steps - start);
-      for (let b = 0; b < samples; b++) {
-        const from = (b * (length + 1) + 1) * units;
-        returned.set(filled.subarray(from, from + taken * units), (b * steps + start) * units);
-      }
-      carried = stepsOf(filled, length + 1, 0, 1, units).data;
+    const part = (from: Numbers, start: number, width: number) =>
+      matrix(stepsOf(from, steps, start, length, width), samples * length, width);
+    let carried = new Float32Array(samples * units);
+    for (let start = (Math.ceil(steps / length) - 1) * length; start >= 0; start -= length) {
+      const { tape } = await machine.run(adjointChunk, chunk, {
+        tape: cube(tapeWith(carried, length, length - 1, chunk), samples, tapeRows(length), units),
+        dMemory: part(dMemory, start, units),
+        drive: part(inputs.drive, start, first),
+        before: part(before, start, units),
+        ...parameters,
+      });
+      takeSteps(tape, length, returned, steps, start, units);
+      carried = stepsOf(tape, tapeRows(length), 0, 1, units);
     }
 
-    const found = await machine.run(allGradients, ofRows, {
-      dMemory: matrix(dMemory, rows, units),
-      returned: matrix(returned, rows, units),
-      before,
-      slopes: slopes.map((slope, i) => matrix(slope, rows, width(i))),
-      values: widths.map((columns, i) => matrix(layers[`value${i}`], rows, columns)),
-      squashed: matrix(layers.squashed, rows, units),
-      recurrent,
-      decay,
-      weights,
-    });
+    const { activation, squash } = attributes;
+    const found = await machine.run(
+      allGradients,
+      { rows, units, widths, activation, squash },
+      {
+        dMemory: matrix(dMemory, rows, units),
+        returned: matrix(returned, rows, units),
+        drive: matrix(inputs.drive, rows, first),
+        before: matrix(before, rows, units),
+        ...parameters,
+      },
+    );
     into.drive?.set(found.dDrive);
     into.recurrent?.set(found.dRecurrent);
     into.decay?.set(found.dDecay);
     into.gain?.set(found.dGain);
     into.initial?.set(carried);
-    for (let i = 0; i < last; i++) {
+    for (let i = 0; i < widths.length; i++) {
       into.weights?.[i]?.set(found[`dWeight${i}`]);
       into.biases?.[i]?.set(found[`dBias${i}`]);
     }

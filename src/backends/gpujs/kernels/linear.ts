@@ -1,8 +1,9 @@
 /** @file y = x Wᵀ + b, dx = dy W, dW = dyᵀ x, db = Σ dy: x dense, or events of which each costs one column of W. */
 import { linear as primitive } from '../../../ops/linear.js';
 import { isEvents } from '../../../ops/primitive.js';
+import type { Handle } from '../library.js';
 import { lower } from '../lowering.js';
-import { type Machine, matrix, type Recipe, type Thread, type View, vector } from '../machine.js';
+import { matrix, type Recipe, type Thread, type View, vector } from '../machine.js';
 import { eventsByChannel, eventsByRow } from './events.js';
 import { columnSums } from './sums.js';
 
@@ -67,30 +68,28 @@ const forwardsOfEvents: Recipe<Sizes, EventLists & { weight: View; bias: View },
   return ({ offsets, where, values, weight, bias }) => ({ y: kernel(offsets, where, values, weight, bias) });
 };
 
-const inputGradient: Recipe<Sizes, { dy: View; weight: View }, 'dx'> = (make, { rows, inputs, outputs }) => {
-  const kernel = make(backThrough, [inputs, rows], { outputs });
-  return ({ dy, weight }) => ({ dx: kernel(dy, weight) });
-};
-
-const weightGradient: Recipe<Sizes, { x: View; dy: View }, 'dW'> = (make, { rows, inputs, outputs }) => {
-  const kernel = make(outerSum, [inputs, outputs], { rows });
-  return ({ x, dy }) => ({ dW: kernel(dy, x) });
-};
-
-const weightGradientOfEvents: Recipe<Sizes, EventLists & { dy: View }, 'dW'> = (make, { inputs, outputs }) => {
-  const kernel = make(outerSumOfEvents, [inputs, outputs]);
-  return ({ offsets, where, values, dy }) => ({ dW: kernel(offsets, where, values, dy) });
-};
-
-const biasGradient: Recipe<Sizes, { dy: View }, 'db'> = (make, { rows, outputs }) => {
-  const sums = columnSums(make, rows, outputs);
-  return ({ dy }) => ({ db: sums(dy) });
-};
-
-/** Σ over the rows of dy, for a bias. */
-export async function biasGradientOf(machine: Machine, dy: View, sizes: Sizes): Promise<Float32Array> {
-  return (await machine.run(biasGradient, sizes, { dy })).db;
+/** Which gradients are wanted, and whether x is events. */
+interface Wanted {
+  readonly dx: boolean;
+  readonly dW: boolean;
+  readonly db: boolean;
+  readonly events: boolean;
 }
+
+/** All gradients that are wanted; x is a matrix, or the lists of the events by channel. */
+const backwards: Recipe<Sizes & Wanted, { x: readonly View[]; weight: View; dy: View }, string> = (make, sizes) => {
+  const { rows, inputs, outputs, events } = sizes;
+  const toInput = make(backThrough, [inputs, rows], { outputs });
+  const toWeight = events ? make(outerSumOfEvents, [inputs, outputs]) : make(outerSum, [inputs, outputs], { rows });
+  const toBias = columnSums(make, rows, outputs);
+  return ({ x, weight, dy }) => {
+    const results: Record<string, Handle> = {};
+    if (sizes.dx) results.dx = toInput(dy, weight);
+    if (sizes.dW) results.dW = events ? toWeight(...x, dy) : toWeight(dy, x[0]);
+    if (sizes.db) results.db = toBias(dy);
+    return results;
+  };
+};
 
 export const linear = lower(primitive, {
   async forward({ inputs: { x, weight, bias }, outputs: { y }, types }, machine) {
@@ -108,17 +107,20 @@ export const linear = lower(primitive, {
     }
     const [outputs, inputs] = types.weight.shape;
     const rows = gradients.y.length / outputs;
-    const sizes = { rows, inputs, outputs };
-    const dy = matrix(gradients.y, rows, outputs);
-    if (dx) {
-      const values = { dy, weight: matrix(weight, outputs, inputs) };
-      dx.set((await machine.run(inputGradient, sizes, values)).dx);
-    }
-    if (dWeight && isEvents(x)) {
-      dWeight.set((await machine.run(weightGradientOfEvents, sizes, { ...eventsByChannel(x), dy })).dW);
-    } else if (dWeight && !isEvents(x)) {
-      dWeight.set((await machine.run(weightGradient, sizes, { x: matrix(x, rows, inputs), dy })).dW);
-    }
-    if (dBias) dBias.set(await biasGradientOf(machine, dy, sizes));
+    const wanted = { dx: dx !== undefined, dW: dWeight !== undefined, db: dBias !== undefined, events: isEvents(x) };
+    if (!wanted.dx && !wanted.dW && !wanted.db) return;
+    let given: View[] = [];
+    if (isEvents(x)) {
+      const { offsets, where, values } = eventsByChannel(x);
+      given = [offsets, where, values];
+    } else if (wanted.dW) given = [matrix(x, rows, inputs)];
+    const found = await machine.run(
+      backwards,
+      { rows, inputs, outputs, ...wanted },
+      { x: given, weight: matrix(weight, outputs, inputs), dy: matrix(gradients.y, rows, outputs) },
+    );
+    dx?.set(found.dx);
+    dWeight?.set(found.dW);
+    dBias?.set(found.db);
   },
 });
