@@ -4,7 +4,7 @@
 //
 //   node scripts/bench/elm-gpu.js [--cases 20x8,100x32,100x256] [--forward 100x32] [--large 100x1024,200x32] [--rounds 5]
 //                                 [--python python3] [--unroll 1,10,50] [--large-unroll 10] [--no-peers] [--no-official] [--no-graph]
-//                                 [--backends webgpu,gpujs:webgpu] [--profile] [--floors] [--minutes 8] [--json FILE]
+//                                 [--backends webgpu,webgpu:float32,gpujs:webgpu] [--profile] [--floors] [--minutes 8] [--json FILE]
 //
 // Cases are memory x batch. Those under --large are forward and backward too, without the official loop. Peers run where Python
 // has jax and torch with CUDA; one that is missing is named. What --minutes leaves no time for is named too.
@@ -75,6 +75,14 @@ function candidatesOf({ name, kind }) {
   return found;
 }
 
+const isSlow = ({ name }) => name === 'torch official' || name.startsWith('gpujs');
+
+function stepsPerRound(entry, batch) {
+  if (isSlow(entry)) return entry.own ? 1 : 2;
+  if (batch >= 1024) return 5;
+  return entry.own ? 20 : 10;
+}
+
 async function start(candidate, name) {
   const running = { ...candidate, ...contender(candidate.command, candidate.args), times: [] };
   try {
@@ -95,7 +103,7 @@ async function anatomy(entry, name) {
   say(
     `${name}: ${entry.name}, result awaited after every step ${found.awaitedMs.toFixed(3)} ms; host busy ${found.hostMs.toFixed(3)} ms a step`,
   );
-  if (!values.profile || entry.name !== 'webgpu') return found;
+  if (!values.profile || !entry.name.startsWith('webgpu')) return found;
   await entry.ask('profile');
   const kernels = (await entry.ask('profile')).sort((a, b) => b.milliseconds - a.milliseconds);
   const total = kernels.reduce((sum, { milliseconds }) => sum + milliseconds, 0);
@@ -118,14 +126,13 @@ async function measure({ name, kind }) {
     const running = (await Promise.all(group.map((one) => start(one, title)))).filter(Boolean);
     for (let round = 0; round < (large ? Math.min(3, Number(values.rounds)) : Number(values.rounds)); round++) {
       for (const entry of running) {
-        const count = entry.name === 'torch official' ? 2 : batch >= 1024 ? 5 : entry.own ? 20 : 10;
-        entry.times.push(await entry.ask(count));
+        entry.times.push(await entry.ask(stepsPerRound(entry, batch)));
       }
     }
     for (const entry of running) {
       const { name: who, about, times } = entry;
       result.contenders.push({ name: who, own: entry.own ?? false, about, stepMs: median(times), times });
-      if (entry.own) result.anatomy = { ...result.anatomy, [who]: await anatomy(entry, title) };
+      if (entry.own && !isSlow(entry)) result.anatomy = { ...result.anatomy, [who]: await anatomy(entry, title) };
       entry.end();
     }
   }

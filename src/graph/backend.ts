@@ -37,6 +37,11 @@ export interface SessionOptions {
   readonly simd?: 'plain' | 'relaxed';
   /** backend gpujs only: the mode; default: the first that is available and right, in the order above */
   readonly mode?: GpujsMode;
+  /**
+   * backend webgpu only: whether an ELM's walk back through time may read weights that do not fit in registers as half floats; sums
+   * and results are float32, gradients stay within 1e-3 of the largest. Default: where the adapter computes with half floats
+   */
+  readonly halves?: boolean;
 }
 
 export type Availability =

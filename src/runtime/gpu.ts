@@ -26,6 +26,8 @@ export interface GpuDevice {
    * number: a power of two, 1 where the adapter has no subgroups or numbers them in another way than expected.
    */
   readonly lanes: number;
+  /** whether it computes with half floats (shader-f16), so that widening one is an instruction */
+  readonly halves: boolean;
 }
 
 /** The most lanes that kernels use; all adapters with larger subgroups are treated alike. */
@@ -141,7 +143,8 @@ export async function openGpu(): Promise<GpuDevice> {
     requiredFeatures: wanted.filter((feature) => adapter.features.has(feature)),
     requiredLimits: Object.fromEntries(raised.map((limit) => [limit, adapter.limits[limit]])),
   });
-  return { device, name, software, lanes: await usableLanes(device, adapter.info.subgroupMinSize) };
+  const lanes = await usableLanes(device, adapter.info.subgroupMinSize);
+  return { device, name, software, lanes, halves: adapter.features.has('shader-f16') };
 }
 
 /**

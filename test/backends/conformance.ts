@@ -23,6 +23,8 @@ export interface Conformance {
   /** largest max|a−b| / max(1, max|b|) of outputs, and of gradients */
   readonly outputs: number;
   readonly gradients: number;
+  /** how many times as many samples, less one, a case is repeated with; default 4 and 7, for four lanes of samples and for eight */
+  readonly enlargements?: readonly number[];
   /** primitive name → why this backend does not have it */
   readonly skips?: Readonly<Record<string, string>>;
 }
@@ -72,7 +74,8 @@ function weightedSum(outputs: readonly Tensor[]): Tensor {
 }
 
 export async function conformance(test: Suite, backend: Backend, limits: Conformance): Promise<void> {
-  const more = cases.flatMap((opCase) => [enlarged(opCase, 4) ?? [], enlarged(opCase, 7) ?? []].flat());
+  const { enlargements = [4, 7] } = limits;
+  const more = cases.flatMap((opCase) => enlargements.flatMap((factor) => enlarged(opCase, factor) ?? []));
   for (const opCase of [...cases, ...more]) {
     const { primitive } = opCase;
     const title = `${backend.name}: ${primitive.name} (${opCase.name})`;

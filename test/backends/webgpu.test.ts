@@ -145,12 +145,15 @@ if (!availability.available) test.skip('all', availability.reason);
 else {
   // Sessions share one device as long as one is open.
   const open = await WebgpuSession.open();
-  await conformance(test, webgpu, { outputs: 1e-4, gradients: 1e-3 });
+  // Lanes are not samples here, so that one larger batch is enough; every case costs its shaders' compilation.
+  await conformance(test, webgpu, { outputs: 1e-4, gradients: 1e-3, enlargements: [7] });
 
   for (const [name, machine, changes] of [
     ['as the device is', {}, {}],
     ['without subgroups', { lanes: 1 }, {}],
     ['weights from memory', { registers: 1024 }, {}],
+    ['half floats', { halves: true, registers: 3072 }, {}],
+    ['half floats from memory', { halves: true, registers: 1024 }, {}],
     ['an arena of several buffers', { bufferBytes: 24_064 }, {}],
     ['more samples than workgroups', {}, { samples: 300, steps: 5, units: 9, hidden: 18 }],
   ] as const) {
@@ -236,32 +239,34 @@ else {
     plan.dispose();
   });
 
-  test('matrix products by tiles', async () => {
-    const session = await WebgpuSession.open({ tiles: true });
-    const expected = await reference.open({ precision: 'float64' });
-    const [rows, inputs, outputs] = [170, 21, 37];
-    const x = input('x', 'float', [rows, inputs]);
-    const weight = input('weight', 'float', [outputs, inputs]);
-    const bias = input('bias', 'float', [outputs]);
-    const { y } = apply(ops.linear, { x, weight, bias });
-    const target = input('target', 'float', [rows, outputs]);
-    const { loss } = apply(ops.meanSquaredError, { prediction: y, target });
-    const [dx, dWeight, dBias] = gradient(loss, [x, weight, bias]);
-    const program = { outputs: { y, dx, dWeight, dBias } };
-    const stream = new Stream(9, 'webgpu.tiles');
-    const draw = (size: number) => Float32Array.from({ length: size }, () => stream.normal());
-    const feeds = {
-      x: draw(rows * inputs),
-      weight: draw(outputs * inputs),
-      bias: draw(outputs),
-      target: draw(rows * outputs),
-    };
-    const [plan, wanted] = [await session.compile(program), await expected.compile(program)];
-    const [actual, reference64] = [await plan.run(feeds), await wanted.run(feeds)];
-    for (const name of ['y', 'dx', 'dWeight', 'dBias'] as const)
-      allClose(actual[name], reference64[name], { relative: 1e-5 }, name);
-    session.dispose();
-  });
+  // Where few workgroups keep the GPU busy, the gradient of the weights takes large tiles.
+  for (const busy of [396, 6])
+    test(`matrix products by tiles, ${busy} workgroups`, async () => {
+      const session = await WebgpuSession.open({ tiles: true, busy });
+      const [rows, inputs, outputs] = busy > 6 ? [170, 21, 37] : [170, 127, 128];
+      const expected = await reference.open({ precision: 'float64' });
+      const x = input('x', 'float', [rows, inputs]);
+      const weight = input('weight', 'float', [outputs, inputs]);
+      const bias = input('bias', 'float', [outputs]);
+      const { y } = apply(ops.linear, { x, weight, bias });
+      const target = input('target', 'float', [rows, outputs]);
+      const { loss } = apply(ops.meanSquaredError, { prediction: y, target });
+      const [dx, dWeight, dBias] = gradient(loss, [x, weight, bias]);
+      const program = { outputs: { y, dx, dWeight, dBias } };
+      const stream = new Stream(9, 'webgpu.tiles');
+      const draw = (size: number) => Float32Array.from({ length: size }, () => stream.normal());
+      const feeds = {
+        x: draw(rows * inputs),
+        weight: draw(outputs * inputs),
+        bias: draw(outputs),
+        target: draw(rows * outputs),
+      };
+      const [plan, wanted] = [await session.compile(program), await expected.compile(program)];
+      const [actual, reference64] = [await plan.run(feeds), await wanted.run(feeds)];
+      for (const name of ['y', 'dx', 'dWeight', 'dBias'] as const)
+        allClose(actual[name], reference64[name], { relative: 1e-5 }, name);
+      session.dispose();
+    });
 
   test('the same bits from run to run', async () => {
     const { program, define, feeds } = trainingStep(sizes);

@@ -19,9 +19,12 @@ const { values } = parseArgs({
   },
 });
 const [memory, batch, steps] = [values.memory, values.batch, values.steps].map(Number);
-// A backend with modes may be named with one, as in gpujs:webgpu.
-const [backend, chosenMode] = values.backend.split(':');
-const session = await openSession(backend, { mode: chosenMode });
+// A backend with modes may be named with one, as in gpujs:webgpu; webgpu:float32 reads no weights as half floats.
+const [backend, how] = values.backend.split(':');
+const session = await openSession(
+  backend,
+  backend === 'webgpu' ? (how === 'float32' ? { halves: false } : {}) : { mode: how },
+);
 const neuron = ElmNeuron.create({ ...elmPresets.script, memory });
 neuron.define(session);
 for (const name of neuron.trainable) {

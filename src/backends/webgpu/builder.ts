@@ -129,8 +129,12 @@ export interface Machine {
   readonly threads: number;
   /** 32-bit registers that a workgroup may fill; no API tells, so it is NVIDIA's, and others are alike */
   readonly registers: number;
+  /** workgroups that keep it busy; no API tells, so it is a large GPU's */
+  readonly busy: number;
   /** bytes of a buffer at most */
   readonly bufferBytes: number;
+  /** whether weights of walks back through time that do not fit in registers are packed as half floats; sums stay float32 */
+  readonly halves: boolean;
   /** whether passing tiles through workgroup memory pays; it does not where a CPU imitates the GPU */
   readonly tiles: boolean;
 }
@@ -145,7 +149,7 @@ export interface PlanBuilder {
   bitsWord(compute: (feeds: Feeds) => number): string;
   /** Numbers known now. */
   table(values: Int32Array | Uint32Array | Uint8Array): Ref;
-  /** Room for quads of weights in the order in which a kernel reads them: gives the expression of a quad. */
+  /** Room for packed weights, 16 bytes each, in the order in which a kernel reads them: gives the expression of one, a vec4u. */
   pack(quads: number): (index: string) => string;
 }
 

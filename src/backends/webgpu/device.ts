@@ -21,7 +21,9 @@ export class SharedDevice {
       lanes: gpu.lanes,
       threads: Math.min(limits.maxComputeInvocationsPerWorkgroup, limits.maxComputeWorkgroupSizeX),
       registers: 65536,
+      busy: 396,
       bufferBytes: Math.min(limits.maxStorageBufferBindingSize, limits.maxBufferSize),
+      halves: gpu.halves,
       tiles: !gpu.software,
     };
     gpu.device.addEventListener('uncapturederror', (event) => {

@@ -19,11 +19,11 @@ export const webgpu: Backend = {
     }
   },
 
-  async open({ precision = 'float32' } = {}) {
+  async open({ precision = 'float32', halves } = {}) {
     if (precision !== 'float32') {
       throw inputError('webgpu', 'precision float32', precision, 'use the reference backend for float64');
     }
     const { WebgpuSession } = await import('./session.js');
-    return WebgpuSession.open();
+    return WebgpuSession.open(halves === undefined ? {} : { halves });
   },
 };

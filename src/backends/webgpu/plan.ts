@@ -16,7 +16,7 @@ import type { WebgpuSession } from './session.js';
 /** Runs that may wait on the GPU before a further one waits for the oldest. */
 const mostPending = 8;
 /** Bytes of feeds that may wait so, in mapped memory; two runs may always. */
-const mostPendingBytes = 2 ** 28;
+const mostPendingBytes = 2 ** 29;
 
 /** How long one kernel took, for those who look for where the time goes. */
 export interface KernelTime {

@@ -1,17 +1,12 @@
 /** @file A session on the GPU: all variables in one buffer, which grows when variables are defined, and its plans. */
-import { type Shape, shapeText, sizeOf } from '../../base/arrays.js';
-import { DendraError, inputError } from '../../base/errors.js';
+import { type Shape, sizeOf } from '../../base/arrays.js';
+import { inputError } from '../../base/errors.js';
 import type { Execution, Plan, Session } from '../../graph/backend.js';
 import { analyse, type Program } from '../../graph/program.js';
+import { Variables } from '../../graph/variables.js';
 import type { Machine } from './builder.js';
 import { type SharedDevice, shareDevice } from './device.js';
 import { WebgpuPlan } from './plan.js';
-
-interface Variable {
-  readonly shape: Shape;
-  readonly offset: number;
-  readonly size: number;
-}
 
 /** Elements to which variables are aligned: 256 bytes. */
 const alignment = 64;
@@ -20,11 +15,11 @@ export class WebgpuSession implements Session {
   readonly execution: Execution;
   readonly shared: SharedDevice;
   readonly machine: Machine;
-  readonly #variables = new Map<string, Variable>();
+  /** where in the buffer each lies, and its elements */
+  readonly #variables = new Variables<{ readonly offset: number; readonly size: number }>();
   readonly #plans = new Set<WebgpuPlan<string>>();
   #buffer: GPUBuffer;
   #used = 0;
-  #disposed = false;
 
   /** @param machine what kernels may use, where it shall be less than the device offers */
   static async open(machine: Partial<Machine> = {}): Promise<WebgpuSession> {
@@ -36,14 +31,15 @@ export class WebgpuSession implements Session {
     this.shared = shared;
     this.machine = machine;
     const { name } = shared.gpu;
-    const { lanes } = machine;
+    const { lanes, halves } = machine;
+    const subgroups = lanes > 1 ? `subgroups of at least ${lanes}` : 'without subgroups';
     this.execution = {
       backend: 'webgpu',
       precision: 'float32',
       threads: 1,
       simd: 'none',
       adapter: name,
-      detail: lanes > 1 ? `subgroups of at least ${lanes}` : 'without subgroups',
+      detail: halves ? `${subgroups}, half floats where weights do not fit` : subgroups,
     };
     this.#buffer = this.#makeBuffer(1 << 14);
   }
@@ -54,16 +50,14 @@ export class WebgpuSession implements Session {
   }
 
   define(name: string, shape: Shape, values?: ArrayLike<number>): void {
-    this.#requireOpen();
-    if (this.#variables.has(name)) throw inputError('Session.define', 'a new name', `\`${name}\`, which exists`);
-    const size = sizeOf(shape);
-    if (values && values.length !== size)
-      throw inputError('Session.define', `${size} values for \`${name}\``, values.length);
-    const offset = this.#used;
-    const used = offset + Math.ceil(Math.max(size, 1) / alignment) * alignment;
-    if (used * 4 > this.#buffer.size) this.#grow(used);
-    this.#used = used;
-    this.#variables.set(name, { shape: [...shape], offset, size });
+    this.#variables.add(name, shape, () => {
+      const size = sizeOf(shape);
+      const offset = this.#used;
+      const used = offset + Math.ceil(Math.max(size, 1) / alignment) * alignment;
+      if (used * 4 > this.#buffer.size) this.#grow(used);
+      this.#used = used;
+      return { offset, size };
+    });
     // Buffers start as zeros.
     if (values) this.write(name, values);
   }
@@ -73,16 +67,13 @@ export class WebgpuSession implements Session {
   }
 
   write(name: string, values: ArrayLike<number>): void {
-    const { shape, offset, size } = this.#find('Session.write', name);
-    if (values.length !== size) {
-      throw inputError('Session.write', `${size} values for \`${name}\` ${shapeText(shape)}`, values.length);
-    }
+    const { offset } = this.#variables.toWrite(name, values);
     const data = values instanceof Float32Array ? (values as Float32Array<ArrayBuffer>) : Float32Array.from(values);
     this.shared.device.queue.writeBuffer(this.#buffer, offset * 4, data);
   }
 
   async read(name: string): Promise<Float32Array> {
-    const { offset, size } = this.#find('Session.read', name);
+    const { offset, size } = this.#variables.find('Session.read', name);
     const { device } = this.shared;
     const staging = device.createBuffer({
       label: 'read',
@@ -103,19 +94,10 @@ export class WebgpuSession implements Session {
   }
 
   async compile<Name extends string>(program: Program<Name>): Promise<Plan<Name>> {
-    this.#requireOpen();
+    this.#variables.requireOpen();
     this.shared.check('Session.compile');
     const analysis = analyse(program);
-    for (const [name, { shape }] of analysis.variables) {
-      const variable = this.#find('Session.compile', name);
-      if (shapeText(variable.shape) !== shapeText(shape)) {
-        throw inputError(
-          'Session.compile',
-          `variable \`${name}\` of shape ${shapeText(variable.shape)}`,
-          shapeText(shape),
-        );
-      }
-    }
+    for (const [name, { shape }] of analysis.variables) this.#variables.ofShape(name, shape);
     const plan = await WebgpuPlan.compile(this, program, analysis);
     this.#plans.add(plan as unknown as WebgpuPlan<string>);
     return plan;
@@ -123,15 +105,13 @@ export class WebgpuSession implements Session {
 
   /** Where a variable starts in the buffer, in elements. */
   offsetOf(name: string): number {
-    return this.#find('Session', name).offset;
+    return this.#variables.find('Session', name).offset;
   }
 
   dispose(): void {
-    if (this.#disposed) return;
-    this.#disposed = true;
+    if (!this.#variables.close()) return;
     for (const plan of this.#plans) plan.dispose();
     this.#plans.clear();
-    this.#variables.clear();
     this.#buffer.destroy();
     this.shared.release();
   }
@@ -161,18 +141,5 @@ export class WebgpuSession implements Session {
     encoder.copyBufferToBuffer(before, 0, this.#buffer, 0, before.size);
     device.queue.submit([encoder.finish()]);
     before.destroy();
-  }
-
-  #find(where: string, name: string): Variable {
-    this.#requireOpen();
-    const variable = this.#variables.get(name);
-    if (!variable) throw inputError(where, 'a defined variable', `\`${name}\``, 'define it first');
-    return variable;
-  }
-
-  #requireOpen(): void {
-    if (this.#disposed) {
-      throw new DendraError('failed', 'Session: expected an open session, got one that was disposed of');
-    }
   }
 }

@@ -27,7 +27,7 @@ export const bindings = `@group(0) @binding(0) var<storage, read_write> vars: ar
 @group(0) @binding(1) var<storage, read_write> arena: array<f32>;
 @group(0) @binding(2) var<storage, read_write> feeds: array<u32>;
 @group(0) @binding(3) var<storage, read> tables: array<u32>;
-@group(0) @binding(4) var<storage, read_write> packs: array<vec4f>;
+@group(0) @binding(4) var<storage, read_write> packs: array<vec4u>;
 `;
 
 /** The binding of a page of the arena after the first, 1, 2, … */

@@ -171,6 +171,7 @@ export const elmScan: Lowering = {
       call.machine,
       chain.map(({ rows, columns }) => [rows, columns] as const),
       samples,
+      call.machine.halves,
     );
     const packed = packWeights(call, 'elmScan, backward', chain, shape);
     const matrices = chain.map((_, c) => new MatrixText(`m${c}`, shape, c, packed[c]));
@@ -321,8 +322,9 @@ function sumOverSamples(call: Call, partial: Ref, into: Ref, samples: number): v
   });
 }
 
-function shapeLabel({ threads, samples, matrices }: WorkgroupShape): string {
+function shapeLabel({ threads, samples, halves, matrices }: WorkgroupShape): string {
   const each = matrices.map(({ split, rowsEach, quads }) => `${split}x${rowsEach}x${quads * 4}`).join(' ');
-  const held = matrices.every((shape) => shape.held === shape.rowsEach * shape.quads);
-  return `${threads} threads, ${samples} samples, ${each}${held ? '' : ', weights partly from memory'}`;
+  const held = matrices.every((shape) => shape.held === shape.rowsEach * shape.packs);
+  const how = `${halves ? ', halves' : ''}${held ? '' : ', weights partly from memory'}`;
+  return `${threads} threads, ${samples} samples, ${each}${how}`;
 }

@@ -3,7 +3,7 @@
  * need no arrays of their own. Tiles of A and B pass through workgroup memory; every invocation keeps a small block of C in
  * registers. A long sum with few results is cut into stretches of k that are added afterwards in a fixed order.
  */
-import { type Call, elementwise } from '../builder.js';
+import { type Call, elementwise, type Machine } from '../builder.js';
 import { u } from '../wgsl.js';
 import { columnSums } from './column-sums.js';
 
@@ -27,8 +27,10 @@ interface Tiling {
   /** blocks across the tile, in rows and columns */
   readonly blocksM: number;
   readonly blocksN: number;
-  /** rows of C per invocation, 4 or 8; columns are 4 */
+  /** rows of C per invocation, 4 or 8 */
   readonly block: number;
+  /** quads of columns of C per invocation, 1 or 2: the second stands beside those of all blocks */
+  readonly quads: number;
   /** how many tiles, and into how many stretches the depth is cut */
   readonly tiles: number;
   readonly stretches: number;
@@ -36,24 +38,29 @@ interface Tiling {
 
 /** depth of the tiles of A and B */
 const tileK = 16;
-/** Workgroups that keep a large GPU busy. */
-const busy = 396;
-const mostThreads = 256;
-
+const mostStretches = 256;
+/** With fewer invocations a workgroup takes too long to load its tiles. */
+const fewThreads = 64;
+/** Stretches whose sums are loaded together. */
+const together = 8;
 /** Tiles that fit the matrix, so that little of them lies outside. */
-function tilingFor({ rows, columns, depth }: MatrixProduct): Tiling {
-  const acrossN = Math.ceil(columns / 128);
-  const blocksN = Math.ceil(columns / acrossN / 4);
-  const of = (block: number): Tiling => {
-    const most = Math.floor(mostThreads / blocksN) * block;
+function tilingFor({ rows, columns, depth }: MatrixProduct, machine: Machine): Tiling {
+  const { busy } = machine;
+  const of = (block: number, quads: number, threads: number): Tiling => {
+    const acrossN = Math.ceil(columns / 128);
+    const blocksN = Math.ceil(columns / acrossN / (4 * quads));
+    const most = Math.floor(Math.min(threads, machine.threads) / blocksN) * block;
     const acrossM = Math.ceil(rows / most);
     const blocksM = Math.ceil(rows / acrossM / block);
     const tiles = acrossN * Math.ceil(rows / (blocksM * block));
-    const stretches = Math.max(1, Math.min(Math.floor(busy / tiles), Math.ceil(depth / (4 * tileK)), 256));
-    return { blocksM, blocksN, block, tiles, stretches };
+    const stretches = Math.max(1, Math.min(Math.floor(busy / tiles), Math.ceil(depth / (4 * tileK)), mostStretches));
+    return { blocksM, blocksN, block, quads, tiles, stretches };
   };
-  const large = of(8);
-  return large.tiles * large.stretches >= busy / 3 ? large : of(4);
+  const fills = ({ blocksM, blocksN, tiles, stretches }: Tiling) =>
+    tiles * stretches >= busy / 3 && blocksM * blocksN >= fewThreads;
+  // A long sum with few results reuses most in large tiles; many short sums need many workgroups at a time.
+  const sizes = depth > rows ? [of(8, 2, 512), of(8, 1, 256)] : [of(8, 1, 256)];
+  return sizes.find(fills) ?? of(4, 1, 256);
 }
 
 /** Below this many products tiles are not worth their set-up. */
@@ -98,13 +105,14 @@ function sumProduct(call: Call, { label, rows, columns, depth, a, b, write, decl
 
 function tiledProduct(call: Call, product: MatrixProduct): void {
   const { label, rows, columns, depth, a, aRuns, b, bRuns, write, declarations } = product;
-  const { blocksM, blocksN, block, tiles, stretches } = tilingFor(product);
-  const [tileM, tileN] = [blocksM * block, blocksN * 4];
+  const { blocksM, blocksN, block, quads, tiles, stretches } = tilingFor(product, call.machine);
+  const [tileM, tileN] = [blocksM * block, blocksN * 4 * quads];
   const threads = blocksM * blocksN;
   const acrossN = Math.ceil(columns / tileN);
   const length = Math.ceil(Math.ceil(depth / stretches) / tileK) * tileK;
   const partial = stretches > 1 ? call.temporary(stretches * rows * columns) : undefined;
   const blockRows = Array.from({ length: block }, (_, r) => r);
+  const blockQuads = Array.from({ length: quads }, (_, q) => q);
   const component = ['x', 'y', 'z', 'w'];
 
   /** A tile is stored as [k][along]; a quad more than needed keeps the banks of workgroup memory apart. */
@@ -173,7 +181,7 @@ function tiledProduct(call: Call, product: MatrixProduct): void {
   let blockM = lane / ${u(blocksN)};
   let blockN = lane % ${u(blocksN)};
   let end = min((stretch + 1u) * ${u(length)}, ${u(depth)});
-${blockRows.map((r) => `  var c${r} = vec4f();`).join('\n')}
+${blockRows.flatMap((r) => blockQuads.map((q) => `  var c${r}_${q} = vec4f();`)).join('\n')}
 ${sides.map(({ registers }) => registers).join('\n')}
 ${sides.map(({ fetch }) => fetch(`stretch * ${u(length)}`)).join('\n')}
   for (var start = stretch * ${u(length)}; start < end; start += ${u(tileK)}) {
@@ -182,33 +190,43 @@ ${sides.map(({ store }) => store()).join('\n')}
     // The next tile is on its way while this one is multiplied.
 ${sides.map(({ fetch }) => fetch(`start + ${u(tileK)}`)).join('\n')}
     for (var k = 0u; k < ${u(tileK)}; k++) {
-      let b0 = tileB[k * ${u(sideB.stride)} + blockN];
+${blockQuads.map((q) => `      let b${q} = tileB[k * ${u(sideB.stride)} + blockN + ${u(q * blocksN)}];`).join('\n')}
 ${Array.from({ length: block / 4 }, (_, q) => `      let a${q} = tileA[k * ${u(sideA.stride)} + blockM * ${u(block / 4)} + ${u(q)}];`).join('\n')}
-${blockRows.map((r) => `      c${r} = fma(vec4f(a${r >> 2}.${component[r & 3]}), b0, c${r});`).join('\n')}
+${blockRows
+  .flatMap((r) =>
+    blockQuads.map((q) => `      c${r}_${q} = fma(vec4f(a${r >> 2}.${component[r & 3]}), b${q}, c${r}_${q});`),
+  )
+  .join('\n')}
     }
     workgroupBarrier();
   }
-  var results = array<vec4f, ${block}>(${blockRows.map((r) => `c${r}`).join(', ')});
+  var results = array<vec4f, ${block * quads}>(${blockRows.flatMap((r) => blockQuads.map((q) => `c${r}_${q}`)).join(', ')});
   for (var r = 0u; r < ${u(block)}; r++) {
     let m = firstM + blockM * ${u(block)} + r;
     if (m >= ${u(rows)}) { break; }
-    for (var q = 0u; q < 4u; q++) {
-      let n = firstN + blockN * 4u + q;
+    for (var at = 0u; at < ${u(4 * quads)}; at++) {
+      let n = firstN + (at / 4u * ${u(blocksN)} + blockN) * 4u + at % 4u;
       if (n >= ${u(columns)}) { break; }
-      let value = results[r][q];
+      let value = results[r * ${u(quads)} + at / 4u][at % 4u];
       ${partial ? partial.set(`(stretch * ${u(rows)} + m) * ${u(columns)} + n`, 'value') : write('m', 'n', 'value')}
     }
   }`,
   });
   if (!partial) return;
+  // Loads of several stretches are under way together.
+  const at = (s: string) => partial.at(`(${s}) * ${u(rows * columns)} + i`);
+  const addends = (from: string, count: number) =>
+    Array.from({ length: count }, (_, k) => at(`${from} + ${u(k)}`)).join(' + ');
+  const whole = stretches - (stretches % together);
   elementwise(
     call,
     `${label}, sum`,
     rows * columns,
-    (i) => `var total = 0f;
-  for (var s = 0u; s < ${u(stretches)}; s++) { total += ${partial.at(`s * ${u(rows * columns)} + ${i}`)}; }
-  let m = ${i} / ${u(columns)};
-  let n = ${i} % ${u(columns)};
+    () => `var total = 0f;
+  for (var s = 0u; s < ${u(whole)}; s += ${u(together)}) { total += ${addends('s', together)}; }
+  ${whole < stretches ? `total += ${addends(u(whole), stretches - whole)};` : ''}
+  let m = i / ${u(columns)};
+  let n = i % ${u(columns)};
   ${write('m', 'n', 'total')}`,
   );
 }

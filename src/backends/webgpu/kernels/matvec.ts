@@ -3,6 +3,7 @@
  * for a few samples. The vector lies in workgroup memory. Every invocation owns `rowsEach` rows and one part of the columns
  * of each; its weights stay in registers for the whole sequence where they fit. Parts are added by subgroup shuffles
  * (reduce-scatter: lanes end with different results), so a matrix costs no barrier beside the one that publishes x.
+ * Weights that do not fit may be packed as half floats, two in a register: twice as many fit, and sums stay float32.
  *
  * Invocation `lane` has part lane % split and group ⌊lane / split⌋; it owns rows group, group + groups, …
  */
@@ -17,7 +18,7 @@ export interface Matrix {
   readonly weight: (row: string, column: string) => string;
 }
 
-/** The expression of a packed quad of weights. */
+/** The expression of a pack of weights, a vec4u. */
 export type Packed = (index: string) => string;
 
 export interface MatrixShape {
@@ -29,7 +30,9 @@ export interface MatrixShape {
   readonly rowsEach: number;
   /** groups of 4 columns per part */
   readonly quads: number;
-  /** quads of weights that an invocation holds in registers, of rowsEach · quads; the others are read at every step */
+  /** groups of 4 registers that the weights of a row and part fill: a quad each, or two quads of half floats */
+  readonly packs: number;
+  /** packs of weights that an invocation holds in registers, of rowsEach · packs; the others are read at every step */
   readonly held: number;
 }
 
@@ -37,6 +40,8 @@ export interface WorkgroupShape {
   readonly threads: number;
   /** samples per workgroup */
   readonly samples: number;
+  /** whether weights are half floats */
+  readonly halves: boolean;
   readonly matrices: readonly MatrixShape[];
 }
 
@@ -45,12 +50,16 @@ export function paddedQuads({ split, quads }: MatrixShape): number {
   return split * quads;
 }
 
-export function shapeOf(rows: number, columns: number, threads: number, split: number): MatrixShape {
+function shapeOf(rows: number, columns: number, threads: number, split: number, halves: boolean): MatrixShape {
   const groups = Math.floor(threads / split);
   const rowsEach = Math.ceil(rows / groups);
   const quads = Math.ceil(columns / 4 / split);
-  return { rows, columns, split, groups, rowsEach, quads, held: rowsEach * quads };
+  const packs = halves ? Math.ceil(quads / 2) : quads;
+  return { rows, columns, split, groups, rowsEach, quads, packs, held: rowsEach * packs };
 }
+
+const registersOf = (matrices: readonly MatrixShape[]) =>
+  matrices.reduce((count, { rowsEach, packs }) => count + rowsEach * packs * 4, 0);
 
 /** Registers that an invocation needs beside its weights. */
 const otherRegisters = 44;
@@ -66,27 +75,39 @@ const latency = 215;
  */
 function cycles(shape: MatrixShape, threads: number, samples: number): number {
   const warps = Math.ceil(threads / 32);
-  const { rowsEach, quads, split } = shape;
+  const { rowsEach, quads, packs, split } = shape;
   let results = rowsEach * samples;
   let shuffles = 0;
   for (let mask = 1; mask < split; mask *= 2) {
     results = Math.ceil(results / 2);
     shuffles += results;
   }
-  const products = Math.ceil(warps / 4) * rowsEach * quads * 4 * samples;
+  // Half floats are widened once for all samples.
+  const operations = packs < quads ? samples + 0.5 : samples;
+  const products = Math.ceil(warps / 4) * rowsEach * quads * 4 * operations;
   return 2.2 * products + 0.75 * warps * quads * samples + 8 * warps * shuffles + 1.4 * warps * results;
 }
 
+type Sizes = readonly (readonly [rows: number, columns: number])[];
+
+const splitsOn = ({ lanes }: Machine) => [1, 2, 4, 8, 16].filter((split) => split <= lanes);
+
 /**
- * Chooses how many invocations and samples a workgroup has and how each matrix is split: the least estimated time among
- * those whose weights fit in registers.
+ * Chooses how many invocations and samples a workgroup has and how each matrix is split. `halves` allows half floats, which
+ * are taken only where float32 does not fit in registers: on an H200 a walk at 100 units, which fits, is slower with them,
+ * one at 200, which does not, takes 2.8 ms instead of 4.6.
  */
-export function chooseShape(
-  machine: Machine,
-  sizes: readonly (readonly [rows: number, columns: number])[],
-  batch: number,
-): WorkgroupShape {
-  const splits = [1, 2, 4, 8, 16].filter((split) => split <= machine.lanes);
+export function chooseShape(machine: Machine, sizes: Sizes, batch: number, halves = false): WorkgroupShape {
+  return (
+    fitting(machine, sizes, batch, false) ??
+    (halves ? fitting(machine, sizes, batch, true) : undefined) ??
+    partlyHeld(machine, sizes, batch, halves)
+  );
+}
+
+/** The least estimated time among the shapes whose weights fit in registers. */
+function fitting(machine: Machine, sizes: Sizes, batch: number, halves: boolean): WorkgroupShape | undefined {
+  const splits = splitsOn(machine);
   let best: (WorkgroupShape & { cost: number }) | undefined;
   for (let threads = 32; threads <= Math.min(machine.threads, 1024); threads += 32) {
     const room = Math.min(255, Math.floor(machine.registers / threads / 8) * 8) - otherRegisters;
@@ -95,10 +116,10 @@ export function chooseShape(
         ([rows, columns]) =>
           splits
             .filter((split) => threads >= split)
-            .map((split) => shapeOf(rows, columns, threads, split))
+            .map((split) => shapeOf(rows, columns, threads, split, halves))
             .sort((a, b) => cycles(a, threads, samples) - cycles(b, threads, samples))[0],
       );
-      const weights = matrices.reduce((count, { rowsEach, quads }) => count + rowsEach * quads * 4, 0);
+      const weights = registersOf(matrices);
       const sums = Math.max(...matrices.map(({ rowsEach }) => rowsEach)) * samples;
       if (weights + sums > room) continue;
       const together = Math.max(
@@ -111,58 +132,63 @@ export function chooseShape(
       const step = matrices.reduce((total, shape) => total + cycles(shape, threads, samples), 0);
       // Workgroups on one multiprocessor fill one another's waits.
       const cost = waves * (latency * matrices.length + (step * (1 + share)) / 2);
-      if (!best || cost < best.cost) best = { threads, samples, matrices, cost };
+      if (!best || cost < best.cost) best = { threads, samples, halves, matrices, cost };
     }
   }
-  if (best) return best;
-  return partlyHeld(machine, sizes, batch, splits);
+  return best;
 }
 
 /** For weights that do not fit in registers: as many as fit stay there. */
-function partlyHeld(
-  machine: Machine,
-  sizes: readonly (readonly [rows: number, columns: number])[],
-  batch: number,
-  splits: readonly number[],
-): WorkgroupShape {
+function partlyHeld(machine: Machine, sizes: Sizes, batch: number, halves: boolean): WorkgroupShape {
+  const splits = splitsOn(machine);
   const threads = Math.min(machine.threads, 512);
   const samples = Math.max(1, Math.min(4, Math.ceil(batch / multiprocessors)));
   const matrices = sizes.map(
     ([rows, columns]) =>
       splits
-        .map((split) => shapeOf(rows, columns, threads, split))
+        .map((split) => shapeOf(rows, columns, threads, split, halves))
         .sort((a, b) => cycles(a, threads, samples) - cycles(b, threads, samples))[0],
   );
   const all = matrices.reduce((count, { held }) => count + held, 0);
   const room = Math.max(0, Math.floor(machine.registers / threads) - otherRegisters - 24) / 4;
   const share = Math.min(1, room / all);
-  return { threads, samples, matrices: matrices.map((shape) => ({ ...shape, held: Math.floor(shape.held * share) })) };
+  const held = matrices.map((shape) => ({ ...shape, held: Math.floor(shape.held * share) }));
+  return { threads, samples, halves, matrices: held };
 }
 
-/** The weights of all matrices, as quads of columns, in the order in which invocations read them: neighbours read neighbours. */
+/** The weights of all matrices, packed in the order in which invocations read them: neighbours read neighbours. */
 export function packWeights(
   call: Call,
   label: string,
   matrices: readonly Matrix[],
-  { threads, matrices: shapes }: WorkgroupShape,
+  { threads, halves, matrices: shapes }: WorkgroupShape,
 ): Packed[] {
-  const counts = shapes.map(({ rowsEach, quads }) => rowsEach * quads * threads);
+  const counts = shapes.map(({ rowsEach, packs }) => rowsEach * packs * threads);
   const packed = counts.map((count) => call.pack(count));
   overLists(call, `${label}, pack weights`, counts, (i, e) => {
     const { rows, columns, weight } = matrices[i];
-    const { split, groups, quads } = shapes[i];
-    const component = (c: number) => {
-      const inside = `inside && column + ${u(c)} < ${u(columns)}`;
-      return `select(0f, ${weight('row', `min(column + ${u(c)}, ${u(columns - 1)})`)}, ${inside})`;
+    const { split, groups, packs } = shapes[i];
+    /** An element of the quad that starts at `column`. */
+    const component = (c: number, column: string) => {
+      const inside = `inside && ${column} + ${u(c)} < ${u(columns)}`;
+      return `select(0f, ${weight('row', `min(${column} + ${u(c)}, ${u(columns - 1)})`)}, ${inside})`;
     };
+    const quad = (column: string) => [0, 1, 2, 3].map((c) => component(c, column));
+    const halvesOf = ([x, y, z, w]: string[]) => `pack2x16float(vec2f(${x}, ${y})), pack2x16float(vec2f(${z}, ${w}))`;
+    const columnOf = (k: string) => `((${k}) * ${u(split)} + thread % ${u(split)}) * 4u`;
+    const value = halves
+      ? `vec4u(${halvesOf(quad('column'))}, ${halvesOf(quad('next'))})`
+      : `bitcast<vec4u>(vec4f(${quad('column').join(', ')}))`;
+    const first = `q % ${u(packs)}`;
     return `let thread = ${e} % ${u(threads)};
     let q = ${e} / ${u(threads)};
     let share = thread / ${u(split)};
-    let ownRow = share + q / ${u(quads)} * ${u(groups)};
+    let ownRow = share + q / ${u(packs)} * ${u(groups)};
     let inside = share < ${u(groups)} && ownRow < ${u(rows)};
     let row = min(ownRow, ${u(rows - 1)});
-    let column = (q % ${u(quads)} * ${u(split)} + thread % ${u(split)}) * 4u;
-    ${packed[i](e)} = vec4f(${[0, 1, 2, 3].map(component).join(', ')});`;
+    let column = ${columnOf(halves ? `${first} * 2u` : first)};
+    ${halves ? `let next = ${columnOf(`${first} * 2u + 1u`)};` : ''}
+    ${packed[i](e)} = ${value};`;
   });
   return packed;
 }
@@ -208,7 +234,9 @@ export class MatrixText {
   }
 
   declaration(): string {
-    return `var<workgroup> ${this.vector}: array<vec4f, ${this.#workgroup.samples * paddedQuads(this.shape)}>;`;
+    const { samples, halves } = this.#workgroup;
+    const vector = `var<workgroup> ${this.vector}: array<vec4f, ${samples * paddedQuads(this.shape)}>;`;
+    return halves ? `${vector}\nvar<workgroup> ${this.name}Zero: u32;` : vector;
   }
 
   /** A statement that puts a value into x; `row` and `sample` are of x. */
@@ -218,7 +246,7 @@ export class MatrixText {
 
   /** Statements before the time loop: which results this lane owns, and its weights. */
   prologue(): string {
-    const { rows, split, groups, rowsEach, quads } = this.shape;
+    const { rows, split, groups, rowsEach, packs } = this.shape;
     const { samples } = this.#workgroup;
     const lines = [`  let ${this.name}Part = lane % ${u(split)};`, `  let ${this.name}Group = lane / ${u(split)};`];
     for (const [n, { row, sample, own }] of this.slots.entries()) {
@@ -236,29 +264,41 @@ export class MatrixText {
       );
     }
     for (let j = 0; j < rowsEach; j++) {
-      for (let k = 0; k < quads; k++) {
-        if (this.#isHeld(j, k)) lines.push(`  let ${this.#weight(j, k)} = ${this.#load(j, k)};`);
+      for (let p = 0; p < packs; p++) {
+        if (this.#isHeld(j, p)) lines.push(`  let ${this.#pack(j, p)} = ${this.#load(j, p)};`);
       }
     }
     return lines.join('\n');
   }
 
-  #isHeld(j: number, k: number): boolean {
-    return k * this.shape.rowsEach + j < this.shape.held;
+  #isHeld(j: number, p: number): boolean {
+    return p * this.shape.rowsEach + j < this.shape.held;
   }
 
-  #weight(j: number, k: number): string {
-    return `${this.name}W${j}_${k}`;
+  #pack(j: number, p: number): string {
+    return `${this.name}W${j}_${p}`;
   }
 
-  #load(j: number, k: number): string {
-    return this.#packed(`${u((j * this.shape.quads + k) * this.#workgroup.threads)} + lane`);
+  #load(j: number, p: number): string {
+    const load = this.#packed(`${u((j * this.shape.packs + p) * this.#workgroup.threads)} + lane`);
+    return this.#workgroup.halves ? load : `bitcast<vec4f>(${load})`;
+  }
+
+  /** The quad k of row j out of its pack. */
+  #quad(j: number, k: number): string {
+    if (!this.#workgroup.halves) return this.#pack(j, k);
+    const pack = this.#pack(j, k >> 1);
+    // Compilers widen what stays in registers before the loop, and then it does not fit: on an H200 a walk took 18 ms instead
+    // of 0.8. A zero that they can't foresee keeps the widening inside.
+    const hidden = this.#isHeld(j, k >> 1) ? ` ^ ${this.name}Hide` : '';
+    const widened = (component: string) => `unpack2x16float(${pack}.${component}${hidden})`;
+    return k % 2 === 0 ? `vec4f(${widened('x')}, ${widened('y')})` : `vec4f(${widened('z')}, ${widened('w')})`;
   }
 
   /** Statements that compute W x; `results` are the expressions of the slots' values. */
   product(): { text: string; results: string[] } {
     const { split, rowsEach, quads } = this.shape;
-    const { samples } = this.#workgroup;
+    const { samples, halves } = this.#workgroup;
     const name = this.name;
     const items = Array.from({ length: rowsEach * samples }, (_, item) => ({
       j: Math.floor(item / samples),
@@ -275,12 +315,16 @@ export class MatrixText {
     const read = (q: number, k: string) =>
       `${this.vector}[${u(q * paddedQuads(this.shape))} + ${k} * ${u(split)} + ${name}Part]`;
     const each = Array.from({ length: samples }, (_, q) => q);
+    if (halves) lines.push(`let ${name}Hide = ${name}Zero;`);
     for (let k = 0; k < quads; k++) {
       for (const q of each) lines.push(`let ${name}X${k}_${q} = ${read(q, u(k))};`);
       for (let j = 0; j < rowsEach; j++) {
-        if (!this.#isHeld(j, k)) lines.push(`let ${this.#weight(j, k)} = ${this.#load(j, k)};`);
+        const p = halves ? k >> 1 : k;
+        const begins = !halves || k % 2 === 0;
+        if (begins && !this.#isHeld(j, p)) lines.push(`let ${this.#pack(j, p)} = ${this.#load(j, p)};`);
+        lines.push(`let ${name}Q${j}_${k} = ${this.#quad(j, k)};`);
       }
-      for (const { j, q } of items) lines.push(accumulate(j, q, this.#weight(j, k), `${name}X${k}_${q}`));
+      for (const { j, q } of items) lines.push(accumulate(j, q, `${name}Q${j}_${k}`, `${name}X${k}_${q}`));
     }
     let values = items.map(({ j, q }) => {
       const sum = `${name}S${j}_${q}`;
