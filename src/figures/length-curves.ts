@@ -14,6 +14,8 @@ export interface LengthCurves {
   }[];
   /** What is measured: `'Accuracy'`. */
   label: string;
+  /** Whether its axis is logarithmic, so that cost in proportion to the length is a straight line; values above 0. Default false. */
+  logarithmic?: boolean;
   /** Default: what the values span. */
   domain?: readonly [number, number];
   /** Marked, and the multiples of it named. */
@@ -24,7 +26,8 @@ export interface LengthCurves {
 const height = 260;
 
 /** For each method the median over runs as a line, and the band from the least to the greatest. */
-export function lengthCurves({ lengths, methods, label, domain, trainingLength, title }: LengthCurves): string {
+export function lengthCurves(options: LengthCurves): string {
+  const { lengths, methods, label, logarithmic = false, domain, trainingLength, title } = options;
   const where = 'lengthCurves';
   const x = clean(lengths);
   if (methods.length > series.length) throw inputError(where, `at most ${series.length} methods`, methods.length);
@@ -48,6 +51,7 @@ export function lengthCurves({ lengths, methods, label, domain, trainingLength, 
     return { name, color: series[m], points };
   });
   const all = curves.flatMap(({ points }) => points.flatMap(({ low, high }) => [low, high]));
+  const spanned = (values: Float64Array) => (logarithmic ? logDomain([values]) : linearDomain([values], 0.05));
   const items: LegendItem[] = curves.map(({ name, color }) => ({ label: name, color }));
   if (trainingLength !== undefined) {
     items.push({ label: `training length, ${tickText(trainingLength)}`, color: tones.muted.light, shape: 'dash' });
@@ -61,7 +65,7 @@ export function lengthCurves({ lengths, methods, label, domain, trainingLength, 
       ticks: [...x],
       format: (value) => significant(value, 7).replace(/\.0+$/, ''),
     },
-    y: { domain: domain ?? linearDomain([Float64Array.from(all)], 0.05), label },
+    y: { domain: domain ?? spanned(Float64Array.from(all)), label, logarithmic, grid: logarithmic },
     empty: all.length === 0 && 'nothing was measured',
     marks: [
       trainingLength === undefined

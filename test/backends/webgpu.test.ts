@@ -239,6 +239,77 @@ else {
     plan.dispose();
   });
 
+  for (const [heads, scalar] of [
+    [5, false],
+    [1, true],
+  ] as const) {
+    test(`a selective scan of so many chunks that they are walked in two levels, ${heads} heads`, async () => {
+      const [samples, steps, channels, states] = [2, 1111, 5, 3];
+      const shapes = {
+        x: [samples, steps, channels],
+        delta: [samples, steps, heads],
+        A: scalar ? [heads] : [heads, states],
+        B: [samples, steps, states],
+        C: [samples, steps, states],
+        D: [heads],
+        initial: [samples, channels, states],
+      };
+      const entries = Object.entries(shapes);
+      const tensors = Object.fromEntries(entries.map(([name, shape]) => [name, input(name, 'float', shape)]));
+      const { y, state } = apply(ops.selectiveScan, tensors as never, {});
+      const errors = [y, state].map((prediction, k) => {
+        const target = input(`target${k}`, 'float', prediction.shape);
+        return apply(ops.meanSquaredError, { prediction, target }).loss;
+      });
+      const gradients = gradient(apply(ops.sum, { terms: errors }).y, Object.values(tensors));
+      const outputs: Record<string, Tensor> = { y, state };
+      entries.forEach(([name], k) => {
+        outputs[`gradient of ${name}`] = gradients[k];
+      });
+      const stream = new Stream(11, 'webgpu.scan');
+      const draw = (shape: readonly number[], of = () => stream.normal()) =>
+        Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, of);
+      // Some steps keep nearly everything, so that much is carried over many chunks.
+      const own: Record<string, () => number> = {
+        delta: () => (stream.uniform() < 0.05 ? 0.3 : 0.002),
+        A: () => -stream.uniform(0.2, 3),
+      };
+      const feeds: Feeds = Object.fromEntries([
+        ...entries.map(([name, shape]) => [name, draw(shape, own[name])]),
+        ...[y, state].map(({ shape }, k) => [`target${k}`, draw(shape)]),
+      ]);
+      const expected = await (await (await reference.open({ precision: 'float64' })).compile({ outputs })).run(feeds);
+      const plan = await open.compile({ outputs });
+      const actual = await plan.run(feeds);
+      for (const name of Object.keys(outputs)) allClose(actual[name], expected[name], { relative: 1e-4 }, name);
+      plan.dispose();
+    });
+  }
+
+  for (const vocabulary of [512, 513]) {
+    test(`the gradient of an embedding of ${vocabulary} ids`, async () => {
+      const [rows, width] = [70, 6];
+      const ids = input('ids', 'int', [1, rows]);
+      const weight = input('weight', 'float', [vocabulary, width]);
+      const { y } = apply(ops.embedding, { ids, weight });
+      const { loss } = apply(ops.meanSquaredError, { prediction: y, target: input('target', 'float', y.shape) });
+      const [dWeight] = gradient(loss, [weight]);
+      const stream = new Stream(12, 'webgpu.embedding');
+      const feeds = {
+        ids: Int32Array.from({ length: rows }, (_, k) => (k % 3 ? stream.integer(vocabulary) : vocabulary - 1)),
+        weight: Float32Array.from({ length: vocabulary * width }, () => stream.normal()),
+        target: new Float32Array(rows * width),
+      };
+      for (const machine of [{}, { tiles: true }]) {
+        const session = await WebgpuSession.open(machine);
+        const actual = await (await session.compile({ outputs: { dWeight } })).run(feeds);
+        const expected = await (await (await reference.open()).compile({ outputs: { dWeight } })).run(feeds);
+        allClose(actual.dWeight, expected.dWeight, { relative: 1e-5 });
+        session.dispose();
+      }
+    });
+  }
+
   // Where few workgroups keep the GPU busy, the gradient of the weights takes large tiles.
   for (const busy of [396, 6])
     test(`matrix products by tiles, ${busy} workgroups`, async () => {

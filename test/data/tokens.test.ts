@@ -137,6 +137,20 @@ test('passkey: the number that is told is asked for', () => {
   }
 });
 
+test('passkey: every question asks for the same number, the last one at the end', () => {
+  for (const { ids, labels } of sequences(passkey({ digits: 2, questions: 3 }), 150)) {
+    const text = String.fromCharCode(...ids);
+    const key = /The pass key is (\d\d)\. Mind it\. /.exec(text)![1];
+    assert.is(text.split(`The pass key is ${key}. `).length, 4, text);
+    assert.is(text.slice(-17), `The pass key is ${key[0]}`);
+    const questions = asked(labels);
+    assert.is(questions.map(({ label }) => String.fromCharCode(label)).join(''), key.repeat(3));
+    for (const { t, label } of questions) if (t < 149) assert.is(ids[t + 1], label);
+    assert.is(questions[5].t, 149);
+    assert.ok(!ids.includes(0), 'filler is everywhere');
+  }
+});
+
 test('bytes: the next byte is asked for; the end of the text is held out', () => {
   const text = Uint8Array.from({ length: 1000 }, (_, i) => i % 251);
   const { train, valid } = splitBytes(text, 0.2);

@@ -192,6 +192,17 @@ export const ordinary: FigureCase[] = [
     texts: ['Accuracy', 'Length of the sequence (tokens)', 'plain', 'LongMamba', 'training length, 256', '1,024'],
   },
   {
+    name: 'lengthCurves of a cost',
+    draw: () =>
+      lengthCurves({
+        lengths: [256, 1024, 4096],
+        methods: [{ label: 'one', runs: [[0.5, 2, 8]] }],
+        label: 'Milliseconds',
+        logarithmic: true,
+      }),
+    texts: ['Milliseconds', 'Length of the sequence (tokens)', 'one', '1', '4,096'],
+  },
+  {
     name: 'memoryEffect',
     draw: () => memoryEffect({ lags: [1, 10, 100], memory: falling, leak: falling, output: falling, timeUnit: 'ms' }),
     texts: ['Left in the unit', 'by its leak', 'in effect', 'In the output (its deviations)', 'Later (ms)'],

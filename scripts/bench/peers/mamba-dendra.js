@@ -1,4 +1,7 @@
-// A forward pass and a training step (with Adam) of a Mamba model on the wasm backend, timed for scripts/bench/mamba-cpu.js.
+// A forward pass and a training step (with Adam) of a Mamba model, timed for scripts/bench/mamba-cpu.js and mamba-gpu.js. A line
+// with a count is answered with the milliseconds of so many of each: on a CPU of every run but the first, which pays for cold
+// caches after a rest; on a GPU the mean of runs that follow each other without waiting. `profile` is answered with the time of every kernel of a
+// training step.
 //
 //   node mamba-dendra.js <model folder> <ids.npy> [--backend wasm] [--threads 2] [--simd relaxed]
 import { readFile } from 'node:fs/promises';
@@ -62,26 +65,38 @@ const training = await session.compile({
   ],
 });
 let step = 0;
-const runs = {
-  forward: async () => (await forward.run({ ids, labels })).loss[0],
-  step: async () => (await training.run({ ids, labels, rate: 0, step: ++step })).loss[0],
-};
-async function times(run, count) {
+const onGpu = session.execution.backend === 'webgpu';
+const feeds = { forward: () => ({ ids, labels }), step: () => ({ ids, labels, rate: 0, step: ++step }) };
+const plans = { forward, step: training };
+/** A run; its loss where it is asked for. */
+const run = async (kind, outputs) => (await plans[kind].run(feeds[kind](), outputs)).loss?.[0];
+async function times(kind, count) {
   const out = [];
+  if (onGpu) {
+    const start = performance.now();
+    for (let k = 1; k < count; k++) await run(kind, []);
+    const loss = await run(kind, ['loss']);
+    if (!Number.isFinite(loss)) throw new Error(`the loss is ${loss}`);
+    return [(performance.now() - start) / count];
+  }
   for (let k = 0; k < count; k++) {
     const start = performance.now();
-    await run();
+    await run(kind, ['loss']);
     out.push(performance.now() - start);
   }
-  return out;
+  return out.slice(1);
 }
-for (let k = 0; k < 3; k++) await runs.step();
+for (const kind of ['forward', 'step']) await times(kind, 3);
 const { backend, threads, simd, adapter } = session.execution;
-const about = [backend, adapter, simd !== 'none' && `${simd} SIMD`, `${threads} threads`].filter(Boolean).join(', ');
+const about = [backend, adapter, ...(onGpu ? [] : [`${simd} SIMD`, `${threads} threads`])].filter(Boolean).join(', ');
 const answer = (value) => process.stdout.write(`${JSON.stringify(value)}\n`);
-answer({ ready: `Node ${process.versions.node}, ${about}`, loss: await runs.forward() });
+answer({
+  ready: `Node ${process.versions.node}, ${about}`,
+  loss: await run('forward', ['loss']),
+  bytes: { forward: forward.bytes, step: training.bytes },
+});
 for await (const line of createInterface({ input: process.stdin })) {
-  const count = Number(line);
-  answer({ forward: await times(runs.forward, count), step: await times(runs.step, count) });
+  if (line === 'profile') answer(await training.profile(feeds.step()));
+  else answer({ forward: await times('forward', Number(line)), step: await times('step', Number(line)) });
 }
 process.exit(0);

@@ -12,6 +12,7 @@ import {
   type Operation,
   type Tensor,
 } from '../../graph/tensor.js';
+import { type SliceAttributes, sliceGeometry } from '../../ops/slice.js';
 import { type Call, type EventsRef, elementwise, type Kernel, kernelOf, type PlanBuilder, Ref } from './builder.js';
 import { FeedLayout, requireFits } from './feeds.js';
 import { lowerings } from './lowerings.js';
@@ -102,6 +103,8 @@ export class Lowered {
     if (origin.from === 'constant') return this.#table(Float32Array.from(origin.values));
     const written = this.#analysis.inPlace.get(tensor);
     if (written !== undefined) return this.#variable(written, size);
+    const part = this.#partOfVariable(tensor);
+    if (part) return part;
     const lifetime = this.#analysis.lifetimes.get(tensor);
     if (!lifetime) throw new DendraError('failed', 'Session.compile: expected a tensor of the program, got another');
     return this.#block(size, lifetime.first, lifetime.last);
@@ -110,6 +113,28 @@ export class Lowered {
   #variable(name: string, size: number): Ref {
     const offset = this.#session.offsetOf(name);
     return new Ref('vars', size, () => offset);
+  }
+
+  /** Some rows of a variable that no one writes before they are last read: they are read where they lie. */
+  #partOfVariable(tensor: Tensor): Ref | undefined {
+    const { origin } = tensor;
+    if (origin.from !== 'operation' || origin.operation.direction !== 'forward') return undefined;
+    const { primitive, inputs, attributes } = origin.operation;
+    const x = inputs.x as Tensor;
+    if (primitive.name !== 'slice' || x.origin.from !== 'variable') return undefined;
+    const { start } = attributes as SliceAttributes;
+    const { outer, inner } = sliceGeometry(x.shape, attributes as SliceAttributes);
+    if (outer !== 1) return undefined;
+    const { name } = x.origin;
+    const { operations, inPlace, lifetimes } = this.#analysis;
+    const last = lifetimes.get(tensor)?.last ?? operations.length;
+    const isWritten = [...inPlace].some(([value, variable]) => {
+      const writer = value.origin.from === 'operation' ? operations.indexOf(value.origin.operation) : 0;
+      return variable === name && writer <= last;
+    });
+    if (isWritten || last >= operations.length) return undefined;
+    const offset = this.#session.offsetOf(name) + start * inner;
+    return new Ref('vars', sizeOf(tensor.shape), () => offset);
   }
 
   #block(size: number, first: number, last: number): Ref {
@@ -144,6 +169,12 @@ export class Lowered {
   #lower(operation: Operation, position: number): void {
     const forward = operation.direction === 'forward' ? operation : operation.forward;
     const { name } = forward.primitive;
+    if (
+      operation.direction === 'forward' &&
+      name === 'slice' &&
+      this.refOf(forward.outputs.y as Tensor).buffer === 'vars'
+    )
+      return;
     const lowering = lowerings[name];
     const run = lowering?.[operation.direction];
     if (!run) {

@@ -39,6 +39,8 @@ interface Tiling {
 /** depth of the tiles of A and B */
 const tileK = 16;
 const mostStretches = 256;
+/** Rows of a tile of A at most: with the widest of B that is 25 KB of workgroup memory. */
+const mostRows = 256;
 /** With fewer invocations a workgroup takes too long to load its tiles. */
 const fewThreads = 64;
 /** Stretches whose sums are loaded together. */
@@ -49,7 +51,7 @@ function tilingFor({ rows, columns, depth }: MatrixProduct, machine: Machine): T
   const of = (block: number, quads: number, threads: number): Tiling => {
     const acrossN = Math.ceil(columns / 128);
     const blocksN = Math.ceil(columns / acrossN / (4 * quads));
-    const most = Math.floor(Math.min(threads, machine.threads) / blocksN) * block;
+    const most = Math.min(Math.floor(Math.min(threads, machine.threads) / blocksN) * block, mostRows);
     const acrossM = Math.ceil(rows / most);
     const blocksM = Math.ceil(rows / acrossM / block);
     const tiles = acrossN * Math.ceil(rows / (blocksM * block));

@@ -3,7 +3,7 @@
  * chunk and channel.
  *
  *     1. every chunk by itself, from zero: what it adds to the state, and the sum of its Δ (its leak is exp(A ΣΔ))
- *     2. one invocation per state walks over the chunks: the state before each, and after the last
+ *     2. a walk over the chunks: the state before each, and after the last (chunk-walk.ts)
  *     3. every chunk again, from its state: y
  *
  * The gradient goes the same way, from the end: the adjoint that a chunk passes on, the walk over chunks, then everything else
@@ -16,6 +16,7 @@ import type { Shape } from '../../../base/arrays.js';
 import { type ScanSizes, type SelectiveScanAttributes, scanSizes } from '../../../ops/selective-scan.js';
 import { type Call, elementwise, type Lowering, type Ref } from '../builder.js';
 import { u } from '../wgsl.js';
+import { walkChunks } from './chunk-walk.js';
 import { columnSums } from './column-sums.js';
 
 /** Steps of a chunk: what is kept of each in registers. */
@@ -86,36 +87,6 @@ const rateOf = (s: Scan, A: Ref) => A.at(s.scalar ? 'head' : `head * ${u(s.state
 /** The place of a kept state of this chunk. */
 const keptAt = (s: Scan) => `((sample * ${u(s.chunks)} + chunkAt) * ${u(s.states)} + n) * ${u(s.channels)} + channel`;
 
-/**
- * Statements of a walk over chunks by one invocation per sample, state and channel: `carried` is what each gets; what it adds is
- * replaced by what it was given. Values of several chunks are loaded before they are used.
- */
-function walk(s: Scan, added: Ref, sums: Ref, A: Ref, isBackward: boolean): string {
-  const ahead = 8;
-  const at = (index: string) => (isBackward ? `(${u(s.chunks - 1)} - (${index}))` : `(${index})`);
-  const turn = (count: number) => `${each(
-    count,
-    (k) => `      let c${k} = ${at(`t + ${u(k)}`)};
-      let at${k} = ((sample * ${u(s.chunks)} + c${k}) * ${u(s.states)} + n) * ${u(s.channels)} + channel;
-      let added${k} = ${added.at(`at${k}`)};
-      let leak${k} = exp(rate * ${sums.at(`(sample * ${u(s.chunks)} + c${k}) * ${u(s.channels)} + channel`)});`,
-  )}
-${each(count, (k) => `      ${added.set(`at${k}`, 'carried')} carried = fma(leak${k}, carried, added${k});`)}`;
-  const whole = Math.floor(s.chunks / ahead) * ahead;
-  const rest = s.chunks - whole;
-  return `let channel = i % ${u(s.channels)};
-  let n = i / ${u(s.channels)} % ${u(s.states)};
-  let sample = i / ${u(s.channels * s.states)};
-  let head = channel / ${u(s.headWidth)};
-  let rate = ${rateOf(s, A)};
-  let stateAt = (sample * ${u(s.channels)} + channel) * ${u(s.states)} + n;
-  CARRIED
-  for (var t = 0u; t < ${u(whole)}; t += ${u(ahead)}) {
-${turn(ahead)}
-  }
-  ${rest ? `{\n      let t = ${u(whole)};\n${turn(rest)}\n  }` : ''}`;
-}
-
 export const selectiveScan: Lowering = {
   forward(call) {
     const s = scanOf(call);
@@ -142,13 +113,17 @@ ${steps(() => '')}
   }
   if (live) { ${sums.set(`(sample * ${u(s.chunks)} + chunkAt) * ${u(s.channels)} + channel`, Array.from({ length: chunk }, (_, k) => `d${k}`).join(' + '))} }`,
     });
-    elementwise(
-      call,
-      'selective scan, states',
-      state.size,
-      () => `${walk(s, starts, sums, A, false).replace('CARRIED', `var carried = ${initial ? initial.at('stateAt') : '0f'};`)}
-  ${state.set('stateAt', 'carried')}`,
-    );
+    walkChunks(call, {
+      ...s,
+      label: 'selective scan, states',
+      count: s.chunks,
+      added: starts,
+      sums,
+      rate: () => rateOf(s, A),
+      isBackward: false,
+      start: () => (initial ? initial.at('stateAt') : '0f'),
+      end: () => state.set('stateAt', 'carried'),
+    });
     call.kernel({
       label: 'selective scan, outputs',
       groups: s.workgroups,
@@ -192,13 +167,17 @@ ${backwards((k) => `    carried = exp(rate * d${k}) * fma(${C.at(sharedAt(s, k))
     if (live) { ${ends.set(keptAt(s), 'carried')} }
   }`,
     });
-    elementwise(
-      call,
-      'selective scan, adjoints',
-      s.samples * s.states * s.channels,
-      () => `${walk(s, ends, sums, A, true).replace('CARRIED', `var carried = ${dState ? dState.at('stateAt') : '0f'};`)}
-  ${into.initial ? into.initial.set('stateAt', 'carried') : ''}`,
-    );
+    walkChunks(call, {
+      ...s,
+      label: 'selective scan, adjoints',
+      count: s.chunks,
+      added: ends,
+      sums,
+      rate: () => rateOf(s, A),
+      isBackward: true,
+      start: () => (dState ? dState.at('stateAt') : '0f'),
+      end: () => into.initial?.set('stateAt', 'carried') ?? '',
+    });
     gradients(call, s, { x, delta, A, B, C, D, starts, ends }, into, inputs);
     if (into.D) skipGradient(call, s, x, dy, into.D);
   },
@@ -265,7 +244,10 @@ ${backwards(
     ${dA && !s.scalar ? `if (live) { ${dA.set(`((sample * ${u(s.chunks)} + chunkAt) * ${u(s.channels)} + channel) * ${u(s.states)} + n`, 'dRate')} }` : ''}
     workgroupBarrier();
     var quarter = 0f;
-    for (var j = 0u; j < ${u(lanes / 4)}; j++) { quarter += parts[lane / 4u * ${u(lanes)} + lane % 4u * ${u(lanes / 4)} + j]; }
+    // Everyone begins elsewhere, so that the banks of workgroup memory are read at once.
+    for (var j = 0u; j < ${u(lanes / 4)}; j++) {
+      quarter += parts[lane / 4u * ${u(lanes)} + lane % 4u * ${u(lanes / 4)} + (j + lane / 2u) % ${u(lanes / 4)}];
+    }
     quarters[lane] = quarter;
     workgroupBarrier();
     if (lane < ${u(2 * chunk)}) {

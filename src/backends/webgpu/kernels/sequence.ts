@@ -4,6 +4,7 @@ import { type Call, elementwise, type Lowering, type Ref } from '../builder.js';
 import { f, u } from '../wgsl.js';
 import { columnSums } from './column-sums.js';
 import { orZero } from './elementwise.js';
+import { matrixProduct } from './matrix-product.js';
 
 interface Conv {
   readonly steps: number;
@@ -151,22 +152,56 @@ function stretches(call: Call): { roots: Ref; width: number; features: number } 
   return { roots: call.kept('roots', call.input('x').size / width), width, features };
 }
 
+interface OverStretch {
+  /** what is summed over a stretch */
+  term(at: string): string;
+  /** statements that use the sum, the same for the whole stretch */
+  use(total: string): string;
+  /** statements for every element, after them */
+  write(at: string): string;
+}
+
+const stretchLanes = 64;
+
+/** A workgroup for each stretch of so many elements: a sum over it, then something for each of them. */
+function overStretches(
+  call: Call,
+  label: string,
+  count: number,
+  width: number,
+  { term, use, write }: OverStretch,
+): void {
+  call.kernel({
+    label,
+    groups: count,
+    threads: stretchLanes,
+    declarations: () => `var<workgroup> sums: array<f32, ${stretchLanes}>;\n`,
+    body: () => `  let stretch = group;
+  let first = group * ${u(width)};
+  var total = 0f;
+  for (var k = lane; k < ${u(width)}; k += ${u(stretchLanes)}) { let at = first + k; total += ${term('at')}; }
+  sums[lane] = total;
+  for (var half = ${u(stretchLanes / 2)}; half > 0u; half /= 2u) {
+    workgroupBarrier();
+    if (lane < half) { sums[lane] += sums[lane + half]; }
+  }
+  workgroupBarrier();
+  ${use('sums[0]')}
+  for (var k = lane; k < ${u(width)}; k += ${u(stretchLanes)}) { let at = first + k; ${write('at')} }`,
+  });
+}
+
 export const rmsNorm: Lowering = {
   forward(call) {
     const { epsilon } = call.attributes as RmsNormAttributes;
     const { roots, width, features } = stretches(call);
     const [x, weight, y] = [call.input('x'), call.input('weight'), call.output('y')];
-    elementwise(
-      call,
-      'rms norm, roots',
-      roots.size,
-      (i) => `var total = 0f;
-  for (var k = 0u; k < ${u(width)}; k++) { let v = ${x.at(`${i} * ${u(width)} + k`)}; total = fma(v, v, total); }
-  ${roots.set(i, `inverseSqrt(total / ${f(width)} + ${f(epsilon)})`)}`,
-    );
-    elementwise(call, 'rms norm', y.size, (i) =>
-      y.set(i, `${x.at(i)} * ${roots.at(`(${i} / ${u(width)})`)} * ${weight.at(`(${i} % ${u(features)})`)}`),
-    );
+    overStretches(call, 'rms norm', roots.size, width, {
+      term: (at) => `${x.at(at)} * ${x.at(at)}`,
+      use: (total) => `let root = inverseSqrt(${total} / ${f(width)} + ${f(epsilon)});
+  if (lane == 0u) { ${roots.set('stretch', 'root')} }`,
+      write: (at) => y.set(at, `${x.at(at)} * root * ${weight.at(`(${at} % ${u(features)})`)}`),
+    });
   },
 
   backward(call) {
@@ -174,27 +209,13 @@ export const rmsNorm: Lowering = {
     const [x, weight, dy] = [call.input('x'), call.input('weight'), call.seed('y')];
     const [dx, dWeight] = [call.into('x'), call.into('weight')];
     if (dx) {
-      const pulls = call.temporary(roots.size);
-      elementwise(
-        call,
-        'rms norm, backward means',
-        roots.size,
-        (i) => `var total = 0f;
-  let first = ${i} * ${u(width)};
-  for (var k = 0u; k < ${u(width)}; k++) {
-    total += ${dy.at('first + k')} * ${weight.at(`(first + k) % ${u(features)}`)} * ${x.at('first + k')};
-  }
-  let root = ${roots.at(i)};
-  ${pulls.set(i, `total / ${f(width)} * root * root * root`)}`,
-      );
-      elementwise(
-        call,
-        'rms norm, backward x',
-        dx.size,
-        (i) => `let stretch = ${i} / ${u(width)};
-  let slope = ${dy.at(i)} * ${weight.at(`(${i} % ${u(features)})`)};
-  ${dx.set(i, `slope * ${roots.at('stretch')} - ${x.at(i)} * ${pulls.at('stretch')}`)}`,
-      );
+      const slope = (at: string) => `${dy.at(at)} * ${weight.at(`(${at} % ${u(features)})`)}`;
+      overStretches(call, 'rms norm, backward x', roots.size, width, {
+        term: (at) => `${slope(at)} * ${x.at(at)}`,
+        use: (total) => `let root = ${roots.at('stretch')};
+  let pull = ${total} / ${f(width)} * root * root * root;`,
+        write: (at) => dx.set(at, `${slope(at)} * root - ${x.at(at)} * pull`),
+      });
     }
     if (dWeight) {
       columnSums(call, {
@@ -211,6 +232,9 @@ export const rmsNorm: Lowering = {
   },
 };
 
+/** Ids up to which the gradient of an embedding is a product. */
+const mostAsProduct = 512;
+
 export const embedding: Lowering = {
   forward(call) {
     const [vocabulary, width] = call.shape('weight');
@@ -223,12 +247,29 @@ export const embedding: Lowering = {
   ${y.set(i, weight.at(`id * ${u(width)} + ${i} % ${u(width)}`))}`,
     );
   },
-  /** Every row finds the next one of the same id; the first of each walks through them all, so the order is fixed. */
+  /**
+   * A small vocabulary: the product of rows that are one at their id and zero elsewhere. A large one: every row finds the next one of
+   * the same id; the first of each walks through them all, so the order is fixed.
+   */
   backward(call) {
-    const [, width] = call.shape('weight');
+    const [vocabulary, width] = call.shape('weight');
     const [ids, dy, dWeight] = [call.input('ids'), call.seed('y'), call.into('weight')];
     if (!dWeight) return;
     const rows = ids.size;
+    if (vocabulary <= mostAsProduct) {
+      matrixProduct(call, {
+        label: 'embedding, backward',
+        rows: vocabulary,
+        columns: width,
+        depth: rows,
+        a: (m, k) => `select(0f, 1f, ${ids.bits(k)} == ${m})`,
+        aRuns: 'm',
+        b: (k, n) => dy.at(`${k} * ${u(width)} + ${n}`),
+        bRuns: 'n',
+        write: (m, n, value) => dWeight.set(`${m} * ${u(width)} + ${n}`, value),
+      });
+      return;
+    }
     const [isFirst, next] = [call.temporary(rows), call.temporary(rows)];
     elementwise(
       call,
