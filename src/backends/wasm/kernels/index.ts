@@ -12,7 +12,7 @@ import { bceWithLogits, meanSquaredError, softmaxCrossEntropy } from './losses.j
 import { lstmScan } from './lstm-scan.js';
 import { adam, adamax, clipByGlobalNorm } from './optimisers.js';
 import { rmsNorm } from './rms-norm.js';
-import { selectiveScan } from './selective-scan.js';
+import { selectiveScan } from './selective-scan/index.js';
 import { slice } from './slice.js';
 import { leakyTrace } from './trace.js';
 

@@ -5,31 +5,16 @@
  *     dh_t = C_t g_t + leak_{t+1} dh_{t+1}      dC_t += g_t h_t      dB_t += dh_t Δ_t x_t      q = dh_t leak_t h_{t−1}
  *     dx_t = D g_t + Δ_t Σ_n dh_t B_t           dΔ_t = x_t Σ_n dh_t B_t + Σ_n A q              dA += Δ_t q
  */
-import type { BackwardOperation, Tensor } from '../../../graph/tensor.js';
-import { f32, f32x4, i32, type Local, v128, wasmMath } from '../../../runtime/wasm/index.js';
-import type { Lowering } from '../lowering.js';
-import type { Emission, Region } from '../steps.js';
-import { writeZeros } from './elementwise.js';
-import { storeLanes } from './rows.js';
-import {
-  chunkLength,
-  eachTaskVector,
-  forStates,
-  headOf,
-  keptWords,
-  loadHeads,
-  loadLanes,
-  loadRates,
-  loadState,
-  planScan,
-  rowPointers,
-  type ScanPlan,
-  saveState,
-  sumShared,
-  type Task,
-  taskOf,
-} from './selective-scan.js';
-import { flush, sumLanes, sumLanesOfFour } from './vectors.js';
+import type { BackwardOperation, Tensor } from '../../../../graph/tensor.js';
+import { f32x4, i32, type Local, v128, wasmMath } from '../../../../runtime/wasm/index.js';
+import type { Lowering } from '../../lowering.js';
+import type { Emission, Region } from '../../steps.js';
+import { writeZeros } from '../elementwise.js';
+import { storeLanes } from '../rows.js';
+import { flush, sumLanes, sumLanesOfFour } from '../vectors.js';
+import { forStates, headOf, loadHeads, loadLanes, loadRates, loadState, rowPointers, saveState } from './numbers.js';
+import { chunkLength, eachTaskVector, keptWords, planScan, type ScanPlan, type Task, taskOf } from './plan.js';
+import { sumByHead, sumDelta, sumShared } from './sums.js';
 
 interface Parts {
   /** [T, N padded to vectors] a task */
@@ -346,68 +331,5 @@ function emitAdjoints(e: Emission, p: ScanPlan, r: Regions, scratch: Scratch, c:
     });
     f.store(c.dD, dSkip);
     if (sharedSum) f.store(c.dA, sharedSum);
-  });
-}
-
-/** dΔ[b, t, h] = Σ over the tasks of the head. */
-function sumDelta(l: Lowering, p: ScanPlan, part: Region, into: Tensor, stride: () => number): void {
-  const target = l.writeRows(into);
-  l.step('scan d delta', undefined, [part], [target], ({ f, pointer, partOf }) => {
-    const { base, offset } = partOf(part, 0);
-    const bytes = stride();
-    const from = f.let(i32.add(base, offset));
-    const sampleStart = pointer(target);
-    f.forRange(0, p.samples, 1, () => {
-      const headStart = f.let(sampleStart);
-      f.forRange(0, p.heads, 1, () => {
-        const source = f.let(from);
-        const to = f.let(headStart);
-        f.forRange(0, p.steps, 1, () => {
-          let total = f32.load(source);
-          for (let k = 1; k < p.runTasks; k++) total = f32.add(total, f32.load(source, k * bytes));
-          f.store(to, total);
-          f.add(source, 4);
-          f.add(to, p.heads * 4);
-        });
-        f.add(headStart, 4);
-        f.add(from, p.runTasks * bytes);
-      });
-      f.add(sampleStart, p.steps * p.heads * 4);
-    });
-  });
-}
-
-/** into[h, n] = Σ over samples and the channels of the head of a part of `count` vectors a vector of channels. */
-function sumByHead(l: Lowering, p: ScanPlan, part: Region, into: Tensor, count: number, stride: () => number): void {
-  const target = l.writePlain(into);
-  const perTask = p.vectors * 4;
-  l.step('scan sums by head', undefined, [part], [target], ({ f, pointer, partOf }) => {
-    const { base, offset } = partOf(part, 0);
-    const bytes = stride();
-    f.fill(pointer(target), 0, p.heads * count * 4);
-    const from = f.let(i32.add(base, offset));
-    f.forRange(0, p.samples, 1, () => {
-      const channel = f.let(i32.const(0));
-      f.forRange(0, p.runs, 1, () => {
-        const inRun = f.let(i32.const(0));
-        f.forRange(0, p.runWidth, 1, () => {
-          // Channel `inRun` of the run: its task, its vector there, its lane.
-          const task = i32.divU(inRun, perTask);
-          const inTask = f.let(i32.remU(inRun, perTask));
-          const source = f.let(i32.add(from, i32.mul(task, bytes)));
-          f.add(source, i32.mul(i32.shrU(inTask, 2), count * 16));
-          f.add(source, i32.shl(i32.and(inTask, 3), 2));
-          const to = f.let(i32.add(pointer(target), i32.mul(headOf(f, p, channel), count * 4)));
-          f.forRange(0, count, 1, () => {
-            f.store(to, f32.add(f32.load(to), f32.load(source)));
-            f.add(source, 16);
-            f.add(to, 4);
-          });
-          f.add(channel, 1);
-          f.add(inRun, 1);
-        });
-        f.add(from, p.runTasks * bytes);
-      });
-    });
   });
 }
