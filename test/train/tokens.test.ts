@@ -1,6 +1,6 @@
 import { inductionHeads, type TokenSource, tokenTasks } from '../../src/data/index.js';
-import { MambaModel } from '../../src/mamba/index.js';
-import { evaluateTokens, fitTokens, runnerPredictor, tokenTraining } from '../../src/train/index.js';
+import { calibrateLongMamba, MambaModel } from '../../src/mamba/index.js';
+import { evaluateTokens, fitTokens, loadModel, runnerPredictor, tokenTraining } from '../../src/train/index.js';
 import { memoryFolder } from '../../src/train/storage.js';
 import { allClose, assert, suite, throws } from '../harness.js';
 
@@ -29,6 +29,26 @@ test('a Mamba learns an easy task, and its scores say so', async () => {
   );
   assert.ok(summary.test[1].accuracy > 0.95);
   assert.is(summary.parameters, model.parameterCount);
+});
+
+test('models/mamba-induction is always right at 256 tokens, and LongMamba keeps it so at 8,192', async () => {
+  const { model } = (await loadModel('models/mamba-induction')) as { model: MambaModel };
+  const source = inductionHeads();
+  const score = async (one: MambaModel, length: number) => {
+    const runner = await one.open({ backend });
+    const { accuracy } = await evaluateTokens(source, runnerPredictor(runner), { seed: 3, length, samples: 12 });
+    runner.dispose();
+    return accuracy;
+  };
+  const windows = Array.from({ length: 5 }, (_, step) => {
+    const { shape, ids } = source.batch({ seed: 0, purpose: 'calibrate', step, samples: 1, length: 256 });
+    return { shape, data: ids };
+  });
+  const settings = { trainingLength: 256, from: 257, globalShare: 0.5, clamp: 0.05 };
+  const extended = model.withExtension(await calibrateLongMamba(model, windows, settings, { backend }));
+  assert.is(await score(model, 256), 1);
+  const [plain, long] = [await score(model, 8192), await score(extended, 8192)];
+  assert.ok(long > 0.9 && plain < 0.8, `${plain} without, ${long} with LongMamba`);
 });
 
 test('scores do not depend on chunks or batches', async () => {

@@ -13,6 +13,24 @@ const mostStretches = 128;
 /** So few rows are summed by one invocation per column. */
 const few = 32;
 
+/** So many terms of a long sum are loaded before the first is added: a chain of loads would leave a GPU waiting. */
+const ahead = 16;
+
+/** Statements that make `total` the sum of so many terms, in order. */
+function sumInOrder(count: number, term: (k: string) => string): string {
+  const turn = (many: number) => {
+    const all = Array.from({ length: many }, (_, k) => k);
+    return `${all.map((k) => `    let term${k} = ${term(`(s + ${u(k)})`)};`).join('\n')}
+${all.map((k) => `    total += term${k};`).join('\n')}`;
+  };
+  const whole = Math.floor(count / ahead) * ahead;
+  return `var total = 0f;
+  for (var s = 0u; s < ${u(whole)}; s += ${u(ahead)}) {
+${turn(ahead)}
+  }
+  ${count > whole ? `{\n    let s = ${u(whole)};\n${turn(count - whole)}\n  }` : ''}`;
+}
+
 export interface ColumnSums {
   readonly label: string;
   readonly rows: number;
@@ -66,8 +84,7 @@ export function columnSums(call: Call, { label, rows, columns, term, declaration
   if (lane < ${u(across)} && column < ${u(columns)}) { ${partial.set(`stretch * ${u(columns)} + column`, 'sums[lane]')} }`,
   });
   elementwise(call, label, columns, (column) => {
-    return `var total = 0f;
-  for (var stretch = 0u; stretch < ${u(stretches)}; stretch++) { total += ${partial.at(`stretch * ${u(columns)} + ${column}`)}; }
+    return `${sumInOrder(stretches, (stretch) => partial.at(`${stretch} * ${u(columns)} + ${column}`))}
   ${write(column, 'total')}`;
   });
 }

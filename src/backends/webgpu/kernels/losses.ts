@@ -48,45 +48,69 @@ export const meanSquaredError: Lowering = {
   },
 };
 
-/** A function logSumExp(row) over the classes, and how many there are. */
-function logSumExp(call: Call) {
+/** Lanes that share a row of logits. */
+const rowLanes = 32;
+
+/** log Σ exp of every row, made by the forward call, and where the logits and their classes are. */
+function rowsOf(call: Call) {
   const shape = call.shape('logits');
   const classes = shape[shape.length - 1];
-  const logits = call.input('logits');
-  const declarations = () => `fn logSumExp(row: u32) -> f32 {
-  var largest = ${logits.at(`row * ${u(classes)}`)};
-  for (var k = 1u; k < ${u(classes)}; k++) { largest = max(largest, ${logits.at(`row * ${u(classes)} + k`)}); }
-  var total = 0f;
-  for (var k = 0u; k < ${u(classes)}; k++) { total += exp(${logits.at(`row * ${u(classes)} + k`)} - largest); }
-  return largest + log(total);
-}
-`;
-  return { classes, logits, declarations };
+  const labels = call.input('labels');
+  const logSums = call.kept('logSums', labels.size);
+  return { classes, labels, logits: call.input('logits'), logSums, counted: call.kept('counted', 1) };
 }
 
 export const softmaxCrossEntropy: Lowering = {
   forward(call) {
     const { smoothing = 0 } = call.attributes as SoftmaxCrossEntropyAttributes;
-    const { classes, logits, declarations } = logSumExp(call);
-    const [labels, loss] = [call.input('labels'), call.output('loss')];
-    const counted = call.kept('counted', 1);
-    const sums = call.temporary(2);
+    const { classes, labels, logits, logSums, counted } = rowsOf(call);
+    const loss = call.output('loss');
+    const [errors, sums] = [call.temporary(labels.size), call.temporary(2)];
+    const each = (text: string) =>
+      `for (var k = inRow; k < ${u(classes)}; k += ${u(rowLanes)}) { let x = ${logits.at(`row * ${u(classes)} + k`)}; ${text} }`;
+    /** After it the first lane of a row has all of its lanes in one. */
+    const across = (operation: (a: string, b: string) => string) => `
+  for (var half = ${u(rowLanes / 2)}; half > 0u; half /= 2u) {
+    workgroupBarrier();
+    if (inRow < half) { parts[lane] = ${operation('parts[lane]', 'parts[lane + half]')}; }
+  }
+  workgroupBarrier();`;
+    const threads = 128;
+    call.kernel({
+      label: 'softmaxCrossEntropy, rows',
+      groups: Math.ceil((labels.size * rowLanes) / threads),
+      threads,
+      declarations: () => `var<workgroup> parts: array<f32, ${threads}>;\n`,
+      // Lanes past the last row do it again and write nothing.
+      body: () => `  let inRow = lane % ${u(rowLanes)};
+  let own = group * ${u(threads / rowLanes)} + lane / ${u(rowLanes)};
+  let row = min(own, ${u(labels.size - 1)});
+  let first = lane - inRow;
+  var largest = -3.4e38f;
+  var mean = 0f;
+  ${each(`largest = max(largest, x); mean += x;`)}
+  parts[lane] = largest;${across((a, b) => `max(${a}, ${b})`)}
+  largest = parts[first];
+  workgroupBarrier();
+  var total = 0f;
+  ${each('total += exp(x - largest);')}
+  parts[lane] = total;${across((a, b) => `${a} + ${b}`)}
+  let logSum = largest + log(parts[first]);
+  workgroupBarrier();
+  parts[lane] = mean;${across((a, b) => `${a} + ${b}`)}
+  if (inRow == 0u && own == row) {
+    let label = bitcast<i32>(${labels.bits('row')});
+    let right = ${logits.at(`row * ${u(classes)} + u32(max(label, 0))`)};
+    ${logSums.set('row', 'logSum')}
+    ${errors.set('row', `select(logSum - ${f(1 - smoothing)} * right - ${f(smoothing / classes)} * parts[lane], 0f, label < 0)`)}
+  }`,
+    });
     columnSums(call, {
       label: 'softmaxCrossEntropy',
       rows: labels.size,
       columns: 2,
-      declarations: () => `${declarations()}
-fn term(row: u32, column: u32) -> f32 {
-  let label = bitcast<i32>(${labels.bits('row')});
-  if (label < 0) { return 0f; }
-  if (column == 1u) { return 1f; }
-  var mean = 0f;
-  for (var k = 0u; k < ${u(classes)}; k++) { mean += ${logits.at(`row * ${u(classes)} + k`)}; }
-  let own = ${logits.at(`row * ${u(classes)} + u32(label)`)};
-  return logSumExp(row) - ${f(1 - smoothing)} * own - ${f(smoothing / classes)} * mean;
-}
-`,
-      term: (row, column) => `term(${row}, ${column})`,
+      term: (row, column) =>
+        `select(${errors.at(row)}, select(0f, 1f, bitcast<i32>(${labels.bits(row)}) >= 0), ${column} == 1u)`,
       write: (column, total) => sums.set(column, total),
     });
     elementwise(
@@ -99,22 +123,18 @@ fn term(row: u32, column: u32) -> f32 {
   },
   backward(call) {
     const { smoothing = 0 } = call.attributes as SoftmaxCrossEntropyAttributes;
-    const { classes, logits, declarations } = logSumExp(call);
-    const [labels, dLoss, dLogits] = [call.input('labels'), call.seed('loss'), call.into('logits')];
-    const counted = call.kept('counted', 1);
+    const { classes, labels, logits, logSums, counted } = rowsOf(call);
+    const [dLoss, dLogits] = [call.seed('loss'), call.into('logits')];
     if (!dLogits) return;
     elementwise(
       call,
       'softmaxCrossEntropy, backward',
-      labels.size,
-      (row) => `let label = bitcast<i32>(${labels.bits(row)});
+      dLogits.size,
+      (i) => `let row = ${i} / ${u(classes)};
+  let label = bitcast<i32>(${labels.bits('row')});
   let factor = select(${dLoss.at('0')} / max(${counted.at('0')}, 1f), 0f, label < 0);
-  let logSum = logSumExp(${row});
-  for (var k = 0u; k < ${u(classes)}; k++) {
-    let wanted = select(0f, ${f(1 - smoothing)}, i32(k) == label) + ${f(smoothing / classes)};
-    ${dLogits.set(`${row} * ${u(classes)} + k`, `factor * (exp(${logits.at(`${row} * ${u(classes)} + k`)} - logSum) - wanted)`)}
-  }`,
-      declarations,
+  let wanted = select(0f, ${f(1 - smoothing)}, i32(${i} % ${u(classes)}) == label) + ${f(smoothing / classes)};
+  ${dLogits.set(i, `factor * (exp(${logits.at(i)} - ${logSums.at('row')}) - wanted)`)}`,
     );
   },
 };
