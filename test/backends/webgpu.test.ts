@@ -288,7 +288,7 @@ else {
 
   for (const vocabulary of [512, 513]) {
     test(`the gradient of an embedding of ${vocabulary} ids`, async () => {
-      const [rows, width] = [70, 6];
+      const [rows, width] = [70, 24];
       const ids = input('ids', 'int', [1, rows]);
       const weight = input('weight', 'float', [vocabulary, width]);
       const { y } = apply(ops.embedding, { ids, weight });
