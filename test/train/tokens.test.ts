@@ -120,7 +120,15 @@ test('a run is a folder, and goes on to the same numbers', async () => {
 });
 
 test('every task has settings, and refuses what does not fit', async () => {
-  for (const name of Object.keys(tokenTasks)) assert.ok(name in tokenTraining, name);
+  for (const name of Object.keys(tokenTasks) as (keyof typeof tokenTasks)[]) {
+    assert.ok(name in tokenTraining, name);
+    const small = { model: { width: 8, layers: 1 }, steps: 1, batch: 2, validSamples: 2, testSamples: 2 } as const;
+    const { summary } = await fitTokens({ task: name, ...small, backend, threads: 1 });
+    const { length } = tokenTraining[name];
+    assert.equal([summary.length, summary.test.at(-1)!.length], [length, 64 * length], name);
+    // A task of k questions is asked k times a sequence, and nobody guesses half of them right without having learnt.
+    assert.ok(summary.valid!.tokens >= 2 && summary.valid!.accuracy < 0.6, name);
+  }
   await throws(() => fitTokens({ task: 'bytes' }), /text in `data`, got none/);
   await throws(
     () => fitTokens({ task: 'induction', data: new Uint8Array(9) }),

@@ -48,24 +48,29 @@ const tasks: Readonly<Record<TokenFitName, TokenTaskCommand>> = {
   copying: {
     summary: 'train a Mamba to copy tokens that stand among blanks',
     description: 'Selective copying: some tokens stand at random places among blanks, and are then asked for in order.',
-    flags: { vocabulary: vocabulary(16), items: whole('tokens to copy; default 8', { minimum: 1, maximum: 1e5 }) },
-    examples: ['dendra train copying --items 4 --length 128'],
+    flags: { vocabulary: vocabulary(16), items: whole('tokens to copy; default 4', { minimum: 1, maximum: 1e5 }) },
+    examples: ['dendra train copying', 'dendra train copying --items 8 --length 256 --steps 20000'],
   },
   recall: {
     summary: 'train a Mamba to recall the values of keys',
     description:
       'Multi-query associative recall: pairs of a key and its value, and then, among random tokens, the keys again, each to be answered by its value.',
     flags: {
-      vocabulary: vocabulary(64),
-      pairs: whole('keys, each with a value; default 4', { minimum: 1, maximum: 1e5 }),
+      vocabulary: vocabulary(16),
+      pairs: whole('keys, each with a value; default 2', { minimum: 1, maximum: 1e5 }),
     },
-    examples: ['dendra train recall --pairs 8 --length 256'],
+    examples: ['dendra train recall', 'dendra train recall --pairs 4 --vocabulary 64 --length 128 --steps 20000'],
   },
   passkey: {
     summary: 'train a Mamba to recall a number told once in filler text',
-    description: 'Passkey: a number is told once in bytes of English filler, and asked for at the end.',
-    flags: { digits: whole('of the number; default 3', { minimum: 1, maximum: 20 }), depth },
-    examples: ['dendra train passkey --digits 5 --steps 5000'],
+    description:
+      'Passkey: a number is told once in bytes of English filler, and asked for at the end. In training it is asked for 8 times, in validation and test once.',
+    flags: {
+      digits: whole('of the number; default 1', { minimum: 1, maximum: 20 }),
+      questions: whole('how often it is asked for, in training too', { minimum: 1, maximum: 1e4 }),
+      depth,
+    },
+    examples: ['dendra train passkey', 'dendra train passkey --digits 5 --steps 20000'],
   },
   bytes: {
     summary: 'train a Mamba to predict the next byte of any text',
