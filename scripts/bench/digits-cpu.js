@@ -40,9 +40,9 @@ for (const binMs of values.bins.split(',')) {
   const running = [];
   for (const { name, command, args } of entries) {
     // One after another, so that none is made slow while it finds its best settings.
-    const started = contender(name, command, args);
+    const started = contender(command, args);
     try {
-      running.push({ contender: started, about: await started.ready(), times: [] });
+      running.push({ name, contender: started, about: (await started.next()).ready, times: [] });
       process.stderr.write(`${binMs} ms: ${name}: ${running.at(-1).about}\n`);
     } catch (error) {
       process.stderr.write(`${binMs} ms: ${name} left out: ${error.message}\n`);
@@ -51,14 +51,14 @@ for (const binMs of values.bins.split(',')) {
   for (let round = 0; round < Number(values.rounds); round++) {
     for (const entry of running) {
       // The first step after a rest pays for cold caches and is not counted.
-      entry.times.push(...(await entry.contender.times(entry.contender.name === 'dendra' ? 6 : 3)).slice(1));
+      entry.times.push(...(await entry.contender.ask(entry.name === 'dendra' ? 6 : 3)).slice(1));
     }
   }
   for (const entry of running) entry.contender.end();
-  const peerBest = Math.min(...running.filter((e) => e.contender.name !== 'dendra').map((e) => median(e.times)));
-  for (const { contender: one, about, times } of running) {
+  const peerBest = Math.min(...running.filter((e) => e.name !== 'dendra').map((e) => median(e.times)));
+  for (const { name, about, times } of running) {
     const stepMs = median(times);
-    const result = { binMs: Number(binMs), name: one.name, about, stepMs, leastMs: Math.min(...times) };
+    const result = { binMs: Number(binMs), name, about, stepMs, leastMs: Math.min(...times) };
     results.push({ ...result, ratio: peerBest / stepMs });
   }
 }

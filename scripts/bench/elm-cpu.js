@@ -42,9 +42,9 @@ for (const one of values.cases.split(',')) {
   const running = [];
   for (const { name, command, args } of [...python, ...dendra]) {
     // One after another, so that none is made slow while it finds its best settings.
-    const started = contender(name, command, args);
+    const started = contender(command, args);
     try {
-      running.push({ contender: started, about: await started.ready(), times: [] });
+      running.push({ name, contender: started, about: (await started.next()).ready, times: [] });
       process.stderr.write(`${one}: ${name}: ${running.at(-1).about}\n`);
     } catch (error) {
       process.stderr.write(`${one}: ${name} left out: ${error.message}\n`);
@@ -53,17 +53,13 @@ for (const one of values.cases.split(',')) {
   for (let round = 0; round < Number(values.rounds); round++) {
     for (const entry of running) {
       // The first step after a rest pays for cold caches and is not counted.
-      const count = entry.contender.name === 'dendra' ? (Number(memory) > 50 ? 4 : 12) : 3;
-      entry.times.push(...(await entry.contender.times(count)).slice(1));
+      const count = entry.name === 'dendra' ? (Number(memory) > 50 ? 4 : 12) : 3;
+      entry.times.push(...(await entry.contender.ask(count)).slice(1));
     }
   }
   for (const entry of running) entry.contender.end();
-  const peerBest = Math.min(...running.filter((e) => e.contender.name !== 'dendra').map((e) => median(e.times)));
-  for (const {
-    contender: { name },
-    about,
-    times,
-  } of running) {
+  const peerBest = Math.min(...running.filter((e) => e.name !== 'dendra').map((e) => median(e.times)));
+  for (const { name, about, times } of running) {
     const stepMs = median(times);
     const leastMs = Math.min(...times);
     results.push({

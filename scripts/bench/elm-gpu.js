@@ -12,7 +12,7 @@ import { writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { contender } from './contender.js';
+import { contender, median } from './contenders.js';
 import { work } from './elm-work.js';
 
 const { values } = parseArgs({
@@ -39,7 +39,6 @@ const deadline = performance.now() + Number(values.minutes) * 60_000;
 const longestStartMs = 120_000;
 const say = (line) => process.stdout.write(`${line}\n`);
 const parts = (list) => list.split(',').filter(Boolean);
-const median = (list) => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)];
 const report = { node: process.version, floors: undefined, cases: [] };
 const save = () => values.json && writeFileSync(values.json, JSON.stringify(report, null, 1));
 

@@ -7,12 +7,10 @@ import { fileURLToPath } from 'node:url';
 import { encodeNpy } from '../../dist/node/io/index.js';
 import { MambaModel } from '../../dist/node/mamba/index.js';
 import { saveModel } from '../../dist/node/train/index.js';
-import { contender } from './contender.js';
+import { contender, median } from './contenders.js';
 
 const peers = join(dirname(fileURLToPath(import.meta.url)), 'peers');
 const layers = 2;
-
-export const median = (list) => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)];
 
 /** A temporary folder with the model in it. */
 export async function modelFolder() {
