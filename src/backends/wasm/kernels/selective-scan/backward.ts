@@ -13,7 +13,7 @@ import { writeZeros } from '../elementwise.js';
 import { storeLanes } from '../rows.js';
 import { flush, sumLanes, sumLanesOfFour } from '../vectors.js';
 import { forStates, headOf, loadHeads, loadLanes, loadRates, loadState, rowPointers, saveState } from './numbers.js';
-import { chunkLength, eachTaskVector, keptWords, planScan, type ScanPlan, type Task, taskOf } from './plan.js';
+import { type Chunk, chunkLength, eachTaskVector, keptWords, planScan, type ScanPlan, taskOf } from './plan.js';
 import { sumByHead, sumDelta, sumShared } from './sums.js';
 
 interface Parts {
@@ -60,12 +60,11 @@ export function selectiveScanBackward(l: Lowering, operation: BackwardOperation)
   const dx = into.x && l.writeRows(into.x);
   const dInitial = into.initial && l.writePlain(into.initial);
   const ownDelta = into.delta && p.headWidth === 1 ? l.writeRows(into.delta) : undefined;
-  const padded = Math.ceil(p.states / 4) * 4;
   const rateVectors = p.scalar ? 1 : p.states;
   const region = (words: number) => l.region(words, p.cut);
   const parts: Parts = {
-    B: region(p.steps * padded),
-    C: region(p.steps * padded),
+    B: region(p.steps * p.paddedStates),
+    C: region(p.steps * p.paddedStates),
     delta: region(p.steps),
     A: region(p.vectors * rateVectors * 4),
     D: region(p.vectors * 4),
@@ -75,8 +74,8 @@ export function selectiveScanBackward(l: Lowering, operation: BackwardOperation)
     dh: region(p.vectors * p.states * 4),
     hs: region((p.chunk + 1) * p.states * 4),
     leaks: region(p.chunk * rateVectors * 4),
-    dB: region(p.chunk * padded * 4),
-    dC: region(p.chunk * padded * 4),
+    dB: region(p.chunk * p.paddedStates * 4),
+    dC: region(p.chunk * p.paddedStates * 4),
     dDelta: region(p.chunk * 4),
   };
   const reads = [x, delta, A, B, C, D, kept, gradient, final];
@@ -112,7 +111,6 @@ interface Regions {
 function emitTask(e: Emission, p: ScanPlan, r: Regions, parts: Parts, scratch: Scratch): void {
   const { f, pointer } = e;
   const task = taskOf(e, p);
-  const padded = Math.ceil(p.states / 4) * 4;
   const rateBytes = (p.scalar ? 1 : p.states) * 16;
   const at = (region: Region, vector: Local<'i32'>, bytes: number) =>
     f.let(i32.add(pointer(region), i32.mul(vector, bytes)));
@@ -130,7 +128,7 @@ function emitTask(e: Emission, p: ScanPlan, r: Regions, parts: Parts, scratch: S
     for (const sums of [scratch.dB, scratch.dC, scratch.dDelta]) f.fill(pointer(sums), 0, sums.words * 4);
     const keptAt = f.let(i32.add(pointer(r.kept), i32.mul(chunkNumber, p.vectors * p.states * 16)));
     eachTaskVector(e, p, task, (channel, lanes, vector) => {
-      const c: Chunk = {
+      const c: BackwardChunk = {
         length,
         row,
         task,
@@ -146,13 +144,13 @@ function emitTask(e: Emission, p: ScanPlan, r: Regions, parts: Parts, scratch: S
       emitAdjoints(e, p, r, scratch, c);
     });
     // Across the lanes, for every step of the chunk.
-    const lines = f.let(i32.mul(length, padded / 4));
+    const lines = f.let(i32.mul(length, p.paddedStates / 4));
     for (const [sums, part] of [
       [scratch.dB, parts.B],
       [scratch.dC, parts.C],
     ]) {
       const from = pointer(sums);
-      const to = f.let(i32.add(pointer(part), i32.mul(first, padded * 4)));
+      const to = f.let(i32.add(pointer(part), i32.mul(first, p.paddedStates * 4)));
       f.forRange(0, lines, 1, () => {
         f.store(
           to,
@@ -184,13 +182,7 @@ function emitTask(e: Emission, p: ScanPlan, r: Regions, parts: Parts, scratch: S
   }
 }
 
-interface Chunk {
-  readonly length: Local<'i32'>;
-  readonly row: Local<'i32'>;
-  readonly task: Task;
-  readonly channel: Local<'i32'>;
-  readonly lanes: number;
-  readonly rates: Local<'i32'>;
+interface BackwardChunk extends Chunk {
   readonly dh: Local<'i32'>;
   readonly dA: Local<'i32'>;
   readonly dD: Local<'i32'>;
@@ -198,7 +190,7 @@ interface Chunk {
 }
 
 /** The states and leaks of a chunk, from the kept state before it. */
-function emitStates(e: Emission, p: ScanPlan, r: Regions, scratch: Scratch, c: Chunk): void {
+function emitStates(e: Emission, p: ScanPlan, r: Regions, scratch: Scratch, c: BackwardChunk): void {
   const { f, pointer } = e;
   f.scope(() => {
     const rows = rowPointers(e, p, c.row, c.task, c.channel);
@@ -245,10 +237,9 @@ function emitStates(e: Emission, p: ScanPlan, r: Regions, scratch: Scratch, c: C
 }
 
 /** The way back through a chunk. */
-function emitAdjoints(e: Emission, p: ScanPlan, r: Regions, scratch: Scratch, c: Chunk): void {
+function emitAdjoints(e: Emission, p: ScanPlan, r: Regions, scratch: Scratch, c: BackwardChunk): void {
   const { f, pointer } = e;
   const { lanes } = c;
-  const padded = Math.ceil(p.states / 4) * 4;
   f.scope(() => {
     const last = f.let(i32.sub(c.length, 1));
     const rows = rowPointers(e, p, i32.add(c.row, last), c.task, c.channel);
@@ -260,7 +251,7 @@ function emitAdjoints(e: Emission, p: ScanPlan, r: Regions, scratch: Scratch, c:
     const inChunk = (region: Region, bytes: number) => f.let(i32.add(pointer(region), i32.mul(last, bytes)));
     const before = inChunk(scratch.hs, p.states * 16);
     const leaks = inChunk(scratch.leaks, p.scalar ? 16 : p.states * 16);
-    const [dB, dC] = [inChunk(scratch.dB, padded * 16), inChunk(scratch.dC, padded * 16)];
+    const [dB, dC] = [inChunk(scratch.dB, p.paddedStates * 16), inChunk(scratch.dC, p.paddedStates * 16)];
     const dDelta = inChunk(scratch.dDelta, 16);
     const skip = r.D && f.let(loadHeads(f, p, i32.add(pointer(r.D), i32.shl(headOf(f, p, c.channel), 2)), lanes));
     const dSkip = f.let(v128.load(c.dD));
@@ -326,7 +317,7 @@ function emitAdjoints(e: Emission, p: ScanPlan, r: Regions, scratch: Scratch, c:
       for (const pointer of [B, C]) f.add(pointer, -p.sharedRow * 4);
       f.add(before, -p.states * 16);
       f.add(leaks, p.scalar ? -16 : -p.states * 16);
-      for (const pointer of [dB, dC]) f.add(pointer, -padded * 16);
+      for (const pointer of [dB, dC]) f.add(pointer, -p.paddedStates * 16);
       f.add(dDelta, -16);
     });
     f.store(c.dD, dSkip);

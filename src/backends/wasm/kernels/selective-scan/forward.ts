@@ -3,13 +3,13 @@
  * first-level cache for all channels. For the gradient the states are kept at the start of every chunk.
  */
 import type { ForwardOperation, Tensor } from '../../../../graph/tensor.js';
-import { f32x4, type I32, i32, type Local, v128, wasmMath } from '../../../../runtime/wasm/index.js';
+import { f32x4, i32, type Local, v128, wasmMath } from '../../../../runtime/wasm/index.js';
 import type { Lowering } from '../../lowering.js';
 import type { Emission, Region } from '../../steps.js';
 import { storeLanes } from '../rows.js';
 import { flush } from '../vectors.js';
 import { forStates, loadHeads, loadLanes, loadRates, loadState, rowPointers, saveState } from './numbers.js';
-import { chunkLength, eachTaskVector, keptWords, planScan, type ScanPlan, type Task, taskOf } from './plan.js';
+import { type Chunk, chunkLength, eachTaskVector, keptWords, planScan, type ScanPlan, taskOf } from './plan.js';
 
 export function selectiveScanForward(l: Lowering, operation: ForwardOperation): void {
   const { inputs, outputs } = operation;
@@ -60,14 +60,7 @@ export function selectiveScanForward(l: Lowering, operation: ForwardOperation): 
   });
 }
 
-interface ForwardChunk {
-  readonly length: I32;
-  /** the chunk's first row of [B·T, ..] */
-  readonly row: Local<'i32'>;
-  readonly task: Task;
-  readonly channel: Local<'i32'>;
-  readonly lanes: number;
-  readonly rates: Local<'i32'>;
+interface ForwardChunk extends Chunk {
   readonly h: Local<'i32'>;
   readonly regions: { x: Region; delta: Region; B: Region; C: Region; D?: Region; y: Region };
 }

@@ -30,6 +30,8 @@ export interface ScanPlan extends ScanSizes {
   readonly vectors: number;
   /** words between channels' own rows: of B, C and of x */
   readonly sharedRow: number;
+  /** N in whole vectors */
+  readonly paddedStates: number;
 }
 
 export function planScan(l: Lowering, inputs: Readonly<Record<string, unknown>>, attributes: unknown): ScanPlan {
@@ -53,6 +55,7 @@ export function planScan(l: Lowering, inputs: Readonly<Record<string, unknown>>,
     chunks: Math.ceil(steps / chunk),
     vectors,
     sharedRow: groups * states,
+    paddedStates: Math.ceil(states / 4) * 4,
   };
 }
 
@@ -110,6 +113,18 @@ export function eachTaskVector(
   const rest = p.runWidth % 4;
   if (rest === 0) return;
   f.if(i32.and(i32.ltS(vector, taskVectors), i32.gtS(more, 0)), () => body(channel, rest, vector));
+}
+
+/** A chunk of one of a task's vectors. */
+export interface Chunk {
+  readonly length: I32;
+  /** its first row of [B·T, ..] */
+  readonly row: Local<'i32'>;
+  readonly task: Task;
+  readonly channel: Local<'i32'>;
+  readonly lanes: number;
+  /** where the vector's rates are */
+  readonly rates: Local<'i32'>;
 }
 
 /** The last step of a chunk (exclusive), from its first. */

@@ -14,7 +14,6 @@ import type { ScanPlan } from './plan.js';
 export function sumShared(l: Lowering, p: ScanPlan, part: Region, into: Tensor, stride: () => number): void {
   const target = l.writeRows(into);
   const tasks = (p.runs / p.groups) * p.runTasks;
-  const padded = Math.ceil(p.states / 4) * 4;
   rowStep(l, {
     label: 'scan shared gradients',
     rows: p.samples * p.steps,
@@ -30,7 +29,7 @@ export function sumShared(l: Lowering, p: ScanPlan, part: Region, into: Tensor, 
       f.forRange(0, count, 1, () => {
         const from = f.let(i32.add(base, offset));
         f.add(from, i32.mul(sample, p.groups * tasks * bytes));
-        f.add(from, i32.mul(t, padded * 4));
+        f.add(from, i32.mul(t, p.paddedStates * 4));
         f.forRange(0, p.groups, 1, () => {
           const source = f.let(from);
           for (let n = 0; n < p.states; n += 4) {
