@@ -43,17 +43,8 @@ const mostAtOnce = 128;
 
 export function walkChunks(call: Call, walk: ChunkWalk): void {
   const { samples, channels, states, count } = walk;
-  const all = { ...walk, first: '0u', length: count };
   if (count <= mostAtOnce) {
-    elementwise(
-      call,
-      walk.label,
-      samples * states * channels,
-      () => `${placeOf(walk, 1)}
-  var carried = ${walk.start()};
-${steps(all, true)}
-  ${walk.end()}`,
-    );
+    walkAtOnce(call, walk);
     return;
   }
   const length = Math.ceil(Math.sqrt(count) / ahead) * ahead;
@@ -78,15 +69,7 @@ ${steps(part, false)}
   ${row.added.set(before, 'carried')}
   if (n == 0u) { ${row.sums.set(`(sample * ${u(stretches)} + stretch) * ${u(channels)} + channel`, 'total')} }`,
   );
-  elementwise(
-    call,
-    walk.label,
-    samples * states * channels,
-    () => `${placeOf(walk, 1)}
-  var carried = ${walk.start()};
-${steps({ ...walk, ...row, isBackward: false, first: '0u', length: stretches }, true)}
-  ${walk.end()}`,
-  );
+  walkAtOnce(call, { ...walk, ...row, isBackward: false });
   elementwise(
     call,
     `${walk.label} of stretches`,
@@ -94,6 +77,19 @@ ${steps({ ...walk, ...row, isBackward: false, first: '0u', length: stretches }, 
     () => `${placeOf(walk, stretches)}
   var carried = ${row.added.at(before)};
 ${steps(part, true)}`,
+  );
+}
+
+/** From the state before the row to the one after it. */
+function walkAtOnce(call: Call, walk: ChunkWalk): void {
+  elementwise(
+    call,
+    walk.label,
+    walk.samples * walk.states * walk.channels,
+    () => `${placeOf(walk, 1)}
+  var carried = ${walk.start()};
+${steps({ ...walk, first: '0u', length: walk.count }, true)}
+  ${walk.end()}`,
   );
 }
 

@@ -21,8 +21,8 @@ import { columnSums } from './column-sums.js';
 
 /** Steps of a chunk: what is kept of each in registers. */
 const chunk = 8;
-/** Channels of a workgroup. */
-const lanes = 64;
+/** Channels of a workgroup: four for each of the sums over them that the gradients of B and C need in a chunk. */
+const lanes = 4 * 2 * chunk;
 
 interface Scan extends ScanSizes {
   /** P */
@@ -87,24 +87,34 @@ const rateOf = (s: Scan, A: Ref) => A.at(s.scalar ? 'head' : `head * ${u(s.state
 /** The place of a kept state of this chunk. */
 const keptAt = (s: Scan) => `((sample * ${u(s.chunks)} + chunkAt) * ${u(s.states)} + n) * ${u(s.channels)} + channel`;
 
+/** What backward needs of the chunks: the states before each, and the sums of their Δ. */
+function keptOf(call: Call, s: Scan) {
+  const rows = s.samples * s.chunks;
+  return {
+    starts: call.kept('starts', rows * s.states * s.channels),
+    sums: call.kept('sums', rows * s.channels),
+  };
+}
+
+/** Statements that all kernels of chunks begin with: where they are, and x and Δ of every step. */
+const begin = (s: Scan, x: Ref, delta: Ref) => `${place(s)}
+${load(s, 'x', x, s.channels, 'channel')}
+${load(s, 'd', delta, s.heads, 'head')}`;
+
 export const selectiveScan: Lowering = {
   forward(call) {
     const s = scanOf(call);
     const [x, delta, A, B, C] = ['x', 'delta', 'A', 'B', 'C'].map((name) => call.input(name));
     const [D, initial] = [call.optional('D'), call.optional('initial')];
     const [y, state] = [call.output('y'), call.output('state')];
-    const starts = call.kept('starts', s.samples * s.chunks * s.states * s.channels);
-    const sums = call.kept('sums', s.samples * s.chunks * s.channels);
-    const inputs = () => `${place(s)}
-${load(s, 'x', x, s.channels, 'channel')}
-${load(s, 'd', delta, s.heads, 'head')}`;
+    const { starts, sums } = keptOf(call, s);
     const steps = (use: (k: number) => string) =>
       each(chunk, (k) => `    h = fma(exp(rate * d${k}), h, d${k} * x${k} * ${B.at(sharedAt(s, k))});${use(k)}`);
     call.kernel({
       label: 'selective scan, chunks',
       groups: s.workgroups,
       threads: lanes,
-      body: () => `${inputs()}
+      body: () => `${begin(s, x, delta)}
   for (var n = 0u; n < ${u(s.states)}; n++) {
     let rate = ${rateOf(s, A)};
     var h = 0f;
@@ -128,7 +138,7 @@ ${steps(() => '')}
       label: 'selective scan, outputs',
       groups: s.workgroups,
       threads: lanes,
-      body: () => `${inputs()}
+      body: () => `${begin(s, x, delta)}
   let skip = ${D ? D.at('head') : '0f'};
 ${each(chunk, (k) => `  var y${k} = skip * x${k};`)}
   for (var n = 0u; n < ${u(s.states)}; n++) {
@@ -148,12 +158,9 @@ ${each(chunk, (k) => `  if (live && ${exists(s, k)}) { ${y.set(`(row + ${u(k)}) 
     const into = Object.fromEntries(
       ['x', 'delta', 'A', 'B', 'C', 'D', 'initial'].map((name) => [name, call.into(name)]),
     );
-    const starts = call.kept('starts', s.samples * s.chunks * s.states * s.channels);
-    const sums = call.kept('sums', s.samples * s.chunks * s.channels);
+    const { starts, sums } = keptOf(call, s);
     const ends = call.temporary(s.samples * s.chunks * s.states * s.channels);
-    const inputs = () => `${place(s)}
-${load(s, 'x', x, s.channels, 'channel')}
-${load(s, 'd', delta, s.heads, 'head')}
+    const inputs = () => `${begin(s, x, delta)}
 ${dy ? load(s, 'g', dy, s.channels, 'channel') : each(chunk, (k) => `  let g${k} = 0f;`)}`;
     call.kernel({
       label: 'selective scan, adjoints of chunks',
