@@ -36,8 +36,10 @@ interface Tiling {
   readonly stretches: number;
 }
 
-/** depth of the tiles of A and B */
-const tileK = 16;
+/** depth of the tiles of A and B, unless they are narrow */
+const deepest = 16;
+/** Elements of a tile that an invocation loads at most: from 32 on, shader compilers take minutes and gigabytes. */
+const mostLoads = 28;
 const mostStretches = 256;
 /** Rows of a tile of A at most: with the widest of B that is 25 KB of workgroup memory. */
 const mostRows = 256;
@@ -45,6 +47,7 @@ const mostRows = 256;
 const fewThreads = 64;
 /** Stretches whose sums are loaded together. */
 const together = 8;
+
 /** Tiles that fit the matrix, so that little of them lies outside. */
 function tilingFor({ rows, columns, depth }: MatrixProduct, machine: Machine): Tiling {
   const { busy } = machine;
@@ -55,7 +58,7 @@ function tilingFor({ rows, columns, depth }: MatrixProduct, machine: Machine): T
     const acrossM = Math.ceil(rows / most);
     const blocksM = Math.ceil(rows / acrossM / block);
     const tiles = acrossN * Math.ceil(rows / (blocksM * block));
-    const stretches = Math.max(1, Math.min(Math.floor(busy / tiles), Math.ceil(depth / (4 * tileK)), mostStretches));
+    const stretches = Math.max(1, Math.min(Math.floor(busy / tiles), Math.ceil(depth / (4 * deepest)), mostStretches));
     return { blocksM, blocksN, block, quads, tiles, stretches };
   };
   const fills = ({ blocksM, blocksN, tiles, stretches }: Tiling) =>
@@ -63,6 +66,14 @@ function tilingFor({ rows, columns, depth }: MatrixProduct, machine: Machine): T
   // A long sum with few results reuses most in large tiles; many short sums need many workgroups at a time.
   const sizes = depth > rows ? [of(8, 2, 512), of(8, 1, 256)] : [of(8, 1, 256)];
   return sizes.find(fills) ?? of(4, 1, 256);
+}
+
+/** Depth of the tiles of A and B: a narrow tile has few invocations to load it. */
+function tileDepth({ blocksM, blocksN, block, quads }: Tiling): number {
+  const loads = Math.max(block / blocksN, (4 * quads) / blocksM);
+  let depth = deepest;
+  while (depth * loads > mostLoads) depth /= 2;
+  return depth;
 }
 
 /** Below this many products tiles are not worth their set-up. */
@@ -107,7 +118,9 @@ function sumProduct(call: Call, { label, rows, columns, depth, a, b, write, decl
 
 function tiledProduct(call: Call, product: MatrixProduct): void {
   const { label, rows, columns, depth, a, aRuns, b, bRuns, write, declarations } = product;
-  const { blocksM, blocksN, block, quads, tiles, stretches } = tilingFor(product, call.machine);
+  const tiling = tilingFor(product, call.machine);
+  const { blocksM, blocksN, block, quads, tiles, stretches } = tiling;
+  const tileK = tileDepth(tiling);
   const [tileM, tileN] = [blocksM * block, blocksN * 4 * quads];
   const threads = blocksM * blocksN;
   const acrossN = Math.ceil(columns / tileN);
