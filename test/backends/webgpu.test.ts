@@ -239,6 +239,26 @@ else {
     plan.dispose();
   });
 
+  test('a batch of too many events is refused, and the next one runs', async () => {
+    const session = await WebgpuSession.open({ bufferBytes: 8192 });
+    const x = input('x', 'events', [1, 1, 5]);
+    const { y } = apply(ops.linear, { x, weight: input('weight', 'float', [1, 5]) });
+    const plan = await session.compile({ outputs: { y } });
+    const run = (count: number) =>
+      plan.run({
+        x: {
+          shape: [1, 1, 5],
+          offsets: Int32Array.of(0, count),
+          channels: new Int32Array(count).fill(3),
+          values: new Float32Array(count).fill(1),
+        },
+        weight: Float32Array.of(0, 0, 0, 2, 0),
+      });
+    await throws(() => run(4000), /feeds of at most 8192 bytes/);
+    assert.equal([...(await run(4)).y], [8]);
+    session.dispose();
+  });
+
   test('the same bits from run to run', async () => {
     const { program, define, feeds } = trainingStep(sizes);
     const losses: number[][] = [];

@@ -43,7 +43,6 @@ export class FeedLayout {
   readonly #events = new Map<string, EventsInput & { ref: EventsRef }>();
   #fed = 0;
   #fixed = 0;
-  #total = 0;
 
   /** The expression of a word; `index` is its number. */
   word(word: Word): { expression: string; index: number } {
@@ -119,25 +118,21 @@ export class FeedLayout {
       if (whose === 'fed') this.#fed = at;
     }
     this.#fixed = at;
-    this.#total = at;
   }
 
-  /** Looks at how many events these feeds have; gives the elements that the buffer must have. */
-  prepare(feeds: Feeds): number {
-    let grown = false;
-    for (const input of this.#events.values()) {
-      input.count = checkEventOffsets(`run: input \`${input.name}\``, feeds[input.name] as Events);
-      if (input.count > input.capacity) {
-        // Some more than needed, so that a slightly larger batch does not grow it again.
-        input.capacity = align(Math.ceil(input.count * 1.25));
-        grown = true;
-      }
-    }
-    if (grown) {
-      this.#total = this.#fixed;
-      for (const input of this.#events.values()) this.#total += spaceOf(input);
-    }
-    return this.#total;
+  /** How many events these feeds have: gives the elements that the buffer must have. Feeds that do not fit change nothing. */
+  prepare(feeds: Feeds, machine: Machine): number {
+    let total = this.#fixed;
+    const grown = [...this.#events.values()].map((input) => {
+      const count = checkEventOffsets(`run: input \`${input.name}\``, feeds[input.name] as Events);
+      // Some more than needed, so that a slightly larger batch does not grow it again.
+      const capacity = count > input.capacity ? align(Math.ceil(count * 1.25)) : input.capacity;
+      total += spaceOf({ ...input, capacity });
+      return { input, count, capacity };
+    });
+    requireFits(machine, 'feeds', total * 4);
+    for (const { input, count, capacity } of grown) Object.assign(input, { count, capacity });
+    return total;
   }
 
   /** Elements that staging memory must have for any feeds within the capacity, but for the values of events. */

@@ -9,7 +9,7 @@ import type { Feeds, Outputs, Plan } from '../../graph/backend.js';
 import { checkFeeds } from '../../graph/feeds.js';
 import type { Analysis, Program } from '../../graph/program.js';
 import type { Kernel } from './builder.js';
-import { requireFits, type Stretch } from './feeds.js';
+import type { Stretch } from './feeds.js';
 import { alignment, Lowered } from './lowered.js';
 import type { WebgpuSession } from './session.js';
 
@@ -78,10 +78,9 @@ export class WebgpuPlan<Name extends string> implements Plan<Name> {
       ),
     );
     const problem = await device.popErrorScope();
-    const failed = pipelines.findIndex(({ status }) => status === 'rejected');
-    if (problem || failed >= 0) {
-      const { reason } = pipelines[failed] as PromiseRejectedResult;
-      const message = problem?.message ?? (reason as Error).message;
+    const failed = pipelines.find((result) => result.status === 'rejected');
+    if (problem || failed) {
+      const message = problem?.message ?? failed?.reason.message;
       throw await session.shared.explain(
         'Session.compile',
         new DendraError('failed', `Session.compile: expected kernels that compile, got: ${message}`),
@@ -210,9 +209,8 @@ export class WebgpuPlan<Name extends string> implements Plan<Name> {
   /** Records the upload; what comes back is to be called after the submit. */
   #upload(encoder: GPUCommandEncoder, feeds: Feeds): () => void {
     const { feeds: layout } = this.#lowered;
-    const elements = layout.prepare(feeds);
+    const elements = layout.prepare(feeds, this.#session.machine);
     if (!this.#feeds || this.#feeds.size < elements * 4) {
-      requireFits(this.#session.machine, 'feeds', elements * 4);
       this.#feeds?.destroy();
       this.#feeds = this.#buffer('feeds', elements);
     }
