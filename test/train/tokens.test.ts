@@ -119,6 +119,20 @@ test('a run is a folder, and goes on to the same numbers', async () => {
   await throws(() => fitTokens({ out, resume: true, batch: 3 }), /`batch` to be 2 as the run began, got 3/);
 });
 
+test('lengths that are too short for the task or too long for the text are refused before a run begins', async () => {
+  const folder = memoryFolder();
+  const refused = (options: object, message: RegExp) => throws(() => fitTokens({ ...options, out: folder }), message);
+  await refused(
+    { task: 'passkey', testLengths: [512, 10] },
+    /`testLengths` to be a whole number of at least 44, got 10/,
+  );
+  const text = new Uint8Array(1000);
+  await refused({ task: 'bytes', data: text }, /more than 256 bytes to validate on, got 100/);
+  await refused({ task: 'bytes', data: text, length: 1000 }, /more than 1000 bytes to train on, got 900/);
+  await refused({ task: 'bytes', data: text, length: 9, testLengths: [9, 100] }, /more than 100 bytes to validate on/);
+  assert.is(await folder.read('config.json'), undefined);
+});
+
 test('every task has settings, and refuses what does not fit', async () => {
   for (const name of Object.keys(tokenTasks) as (keyof typeof tokenTasks)[]) {
     assert.ok(name in tokenTraining, name);
@@ -134,7 +148,11 @@ test('every task has settings, and refuses what does not fit', async () => {
     () => fitTokens({ task: 'induction', data: new Uint8Array(9) }),
     /no `data` for a task that makes its own/,
   );
-  await throws(() => fitTokens({ task: 'induction', length: 3 }), /`length` to be a whole number of at least 4, got 3/);
+  // Two tokens and two more for each of the 8 questions of training.
+  await throws(
+    () => fitTokens({ task: 'induction', length: 9 }),
+    /`length` to be a whole number of at least 18, got 9/,
+  );
   await throws(() => fitTokens({ task: 'indction' as 'induction' }), /did you mean induction/);
 });
 

@@ -142,7 +142,7 @@ const checksum = (bytes: Uint8Array) => new Uint8Array(Uint32Array.of(crc32(byte
 const hex = (value: number) => (value >>> 0).toString(16).padStart(8, '0');
 
 /** Everything that decides the numbers, from the options. */
-export function settleTokens(options: FitTokensOptions, { source }: TokenSources) {
+export function settleTokens(options: FitTokensOptions, { source, trainingSource }: TokenSources) {
   const where = 'fitTokens';
   const task = options.task ?? 'induction';
   const preset = tokenTraining[task];
@@ -150,7 +150,8 @@ export function settleTokens(options: FitTokensOptions, { source }: TokenSources
   const clipNorm = requireNumber(where, 'clipNorm', options.clipNorm ?? 1, { minimum: 0 });
   const schedule = options.schedule ?? 'warmup-cosine';
   const warmup = schedule === 'warmup-cosine' ? Math.min(200, Math.floor(steps / 10)) : undefined;
-  const length = requireInteger(where, 'length', options.length ?? preset.length, { minimum: source.shortest });
+  const minimum = Math.max(source.shortest, trainingSource.shortest);
+  const length = requireInteger(where, 'length', options.length ?? preset.length, { minimum });
   const plan: TrainingPlan = {
     steps,
     optimiser: 'adam',
@@ -161,16 +162,23 @@ export function settleTokens(options: FitTokensOptions, { source }: TokenSources
     validEvery: options.validEvery ?? Math.max(1, Math.ceil(steps / 10)),
   };
   checkPlan(plan);
-  const lengths = options.testLengths ?? [0.25, 1, 4, 16, 64].map((factor) => Math.round(factor * length));
+  const testLengths =
+    options.testLengths?.map((one) => requireInteger(where, 'testLengths', one, { minimum: source.shortest })) ??
+    [0.25, 1, 4, 16, 64].map((factor) => Math.round(factor * length)).filter((one) => fits(source, one));
+  const seed = requireInteger(where, 'seed', options.seed ?? 0, { minimum: 0 });
+  // A text may be too short for some length, and says so: now, not when all has been learnt.
+  const asked = { seed, step: 0, samples: 1 };
+  trainingSource.batch({ ...asked, purpose: 'train', length });
+  for (const one of [length, ...testLengths]) source.batch({ ...asked, purpose: 'test', length: one });
   return {
     task,
     plan,
     length,
     batch: requireInteger(where, 'batch', options.batch ?? preset.batch, { minimum: 1 }),
     validSamples: requireInteger(where, 'validSamples', options.validSamples ?? 128, { minimum: 1 }),
-    testLengths: options.testLengths ? [...lengths] : lengths.filter((one) => fits(source, one)),
+    testLengths,
     testSamples: requireInteger(where, 'testSamples', options.testSamples ?? 64, { minimum: 1 }),
-    seed: requireInteger(where, 'seed', options.seed ?? 0, { minimum: 0 }),
+    seed,
   };
 }
 
