@@ -13,6 +13,17 @@ export interface Wav {
   readonly channels: readonly Float64Array[];
 }
 
+/** What a WAV file tells of its sound. */
+export interface WavHeader {
+  readonly rateHz: number;
+  readonly format: WavFormat;
+  readonly channels: number;
+  /** Samples of every channel. */
+  readonly frames: number;
+  /** Where the samples begin in the file, in bytes. */
+  readonly at: number;
+}
+
 export const wavFormats = ['uint8', 'int16', 'int24', 'int32', 'float32', 'float64'] as const;
 export type WavFormat = (typeof wavFormats)[number];
 
@@ -43,9 +54,30 @@ function text(bytes: Uint8Array, at: number): string {
 /**
  * Reads a WAV file.
  *
- * @throws an input error naming the file and field when it is no WAV file, truncated, compressed or without sound
+ * @throws as `readWavHeader`
  */
 export async function readWav(source: ByteSource): Promise<Wav> {
+  const { rateHz, format, channels, frames, at } = await readWavHeader(source);
+  const size = bytesPer[format];
+  const bytes = await source.read(at, frames * channels * size);
+  const sample = readerOf(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), format);
+  return {
+    rateHz,
+    format,
+    channels: Array.from({ length: channels }, (_, channel) => {
+      const samples = new Float64Array(frames);
+      for (let n = 0; n < frames; n++) samples[n] = sample((n * channels + channel) * size);
+      return samples;
+    }),
+  };
+}
+
+/**
+ * What a WAV file tells of its sound, and whether that is all there.
+ *
+ * @throws an input error naming the file and field when it is no WAV file, truncated, compressed or without sound
+ */
+export async function readWavHeader(source: ByteSource): Promise<WavHeader> {
   const where = `readWav: ${source.name}`;
   const head = await source.read(0, Math.min(12, source.size));
   if (!looksLikeWav(head)) {
@@ -69,7 +101,10 @@ export async function readWav(source: ByteSource): Promise<Wav> {
       const length = size === 0xffffffff ? rest : size;
       if (length > rest) throw inputError(`${where}: data`, `${length} bytes`, rest, 'the file is truncated');
       if (length > largestData) throw inputError(`${where}: data`, `at most ${largestData} bytes`, length, 'cut it up');
-      return readSamples(where, await source.read(at + 8, length), layout);
+      const frame = bytesPer[layout.format] * layout.channels;
+      if (length % frame !== 0)
+        throw inputError(`${where}: data`, `whole frames of ${frame} bytes`, length, 'the file is corrupt');
+      return { ...layout, frames: length / frame, at: at + 8 };
     }
     // Chunks are padded to even sizes.
     at += 8 + size + (size & 1);
@@ -107,29 +142,6 @@ function parseFormat(where: string, bytes: Uint8Array) {
     );
   }
   return { format, channels, rateHz };
-}
-
-function readSamples(
-  where: string,
-  bytes: Uint8Array,
-  { format, channels, rateHz }: { format: WavFormat; channels: number; rateHz: number },
-): Wav {
-  const size = bytesPer[format];
-  const frames = bytes.length / (size * channels);
-  if (!Number.isInteger(frames)) {
-    throw inputError(`${where}: data`, `whole frames of ${size * channels} bytes`, bytes.length, 'the file is corrupt');
-  }
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const sample = readerOf(view, format);
-  return {
-    rateHz,
-    format,
-    channels: Array.from({ length: channels }, (_, channel) => {
-      const samples = new Float64Array(frames);
-      for (let n = 0; n < frames; n++) samples[n] = sample((n * channels + channel) * size);
-      return samples;
-    }),
-  };
 }
 
 function readerOf(view: DataView, format: WavFormat): (at: number) => number {

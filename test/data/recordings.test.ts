@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { hearRecordings, namePattern, openSpokenDigits } from '../../src/data/index.js';
 import { bytesSource, encodeWav } from '../../src/io/index.js';
@@ -86,9 +86,27 @@ test('what does not fit is refused before anything is written', async () => {
   await throws(() => hear(wav(500), '7_other.wav'), /7_other\.wav: expected part train or test, got other/);
   await throws(() => hear(wav(500, 2), '7_test.wav'), /7_test\.wav: expected one channel, got 2; mix/);
   await throws(() => hear(new Uint8Array(100), '7_test.wav'), /readWav: 7_test\.wav/);
+  const click = encodeWav({ rateHz: 8000, format: 'int16', channels: [Float64Array.of(1)] });
+  await throws(() => hear(click, '7_test.wav'), /7_test\.wav: expected at least 2 samples, got 1/);
   await throws(() => hear(wav(500), '7_test.wav', { signal: AbortSignal.abort() }), /interrupted after 0/);
   const made = await hear(wav(500, 2), '7_test.wav', { mix: true });
   assert.is(made.recordings, 1);
+});
+
+test('a file that can not be heard is found before the first is', async () => {
+  const folder = temporaryFolder();
+  const bad: [Uint8Array, RegExp][] = [
+    [wav(500).subarray(0, 700), /readWav: 9_test\.wav: data: expected 3200 bytes, got 656; the file is truncated/],
+    [wav(500, 2), /9_test\.wav: expected one channel, got 2/],
+  ];
+  for (const [last, message] of bad) {
+    const sounds = [bytesSource(wav(500), '7_test.wav'), bytesSource(last, '9_test.wav')];
+    const options = { ...credits, pattern: '{label}_{part}', perShard: 1 };
+    const heard: string[] = [];
+    const onRecording = (name: string) => void heard.push(name);
+    await throws(() => hearRecordings(sounds, join(folder, 'x'), { ...options, onRecording }), message);
+    assert.equal([heard, readdirSync(folder)], [[], []]);
+  }
 });
 
 test.run();

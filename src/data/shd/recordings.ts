@@ -1,7 +1,7 @@
 /** @file From sound files to shards of spoken digits (or of anything that is said): what a recording is called, and the ear. */
 import { DendraError, inputError, requireInteger, requireNumber } from '../../base/errors.js';
 import { type CochleaOptions, type CochleaSpikes, createCochlea } from '../../cochlea/index.js';
-import { type ByteSource, readWav } from '../../io/index.js';
+import { type ByteSource, readWav, readWavHeader } from '../../io/index.js';
 import { createPool, exists, withFile, writeFileAtomically } from '../../runtime/index.js';
 import { digitOfWord, type Part } from './dataset.js';
 import { type NameFields, namePattern } from './names.js';
@@ -162,7 +162,7 @@ function namesOf(paths: readonly string[]): string[] {
 
 /**
  * Hears WAV files and writes the spikes to shards `<prefix>-0000.shard`, …, one shard in memory at a time. Names are
- * checked before the first sound is heard, and what is there already is not overwritten.
+ * checked before the first sound is heard, and so is whether every file can be; what is there already is not overwritten.
  *
  * @param sounds paths or sources, in the order that numbers them
  * @throws an input error naming the file whose name does not fit the pattern, or that is no WAV file
@@ -180,6 +180,9 @@ export async function hearRecordings(
     if (!(await exists(file))) continue;
     throw inputError(where, `no file ${file}`, 'one', 'choose another name or remove it');
   }
+  const chosenFor = (number: number) => plan.recordings.slice(number * perShard, (number + 1) * perShard);
+  const wanted = plan.files.flatMap((_, number) => (finished?.has(number) ? [] : chosenFor(number)));
+  await requireHearable(where, wanted, options);
   const pool = threads > 1 ? await createPool({ threads }) : undefined;
   const ear = createCochlea(options.cochlea, { pool });
   const { channels } = ear.settings;
@@ -187,7 +190,7 @@ export async function hearRecordings(
   let done = 0;
   try {
     for (const [number, file] of plan.files.entries()) {
-      const chosen = plan.recordings.slice(number * perShard, (number + 1) * perShard);
+      const chosen = chosenFor(number);
       const earlier = finished?.get(number);
       if (earlier) {
         shards.push(earlier);
@@ -201,9 +204,8 @@ export async function hearRecordings(
       for (const { sound, path, index, name, label, speaker, part } of chosen) {
         if (options.signal?.aborted)
           throw new DendraError('interrupted', `${where}: interrupted after ${done} recordings`);
-        const wav = typeof sound === 'string' ? await withFile(sound, readWav) : await readWav(sound);
-        const samples = oneChannel(`${where}: ${path}`, wav.channels, options.mix ?? false);
-        const { rateHz } = wav;
+        const { channels: recorded, rateHz } = await fromSound(sound, readWav);
+        const samples = mixed(recorded);
         const spikes = await ear
           .hearOnThreads(samples, rateHz, { index, signal: options.signal })
           .catch((error) => rethrowFor(path, error));
@@ -263,8 +265,24 @@ function inOrder(a: string, b: string): number {
   return x - y || (a < b ? -1 : a > b ? 1 : 0);
 }
 
-function oneChannel(where: string, channels: readonly Float64Array[], mix: boolean): Float64Array {
+const fromSound = <T>(sound: string | ByteSource, read: (source: ByteSource) => Promise<T>): Promise<T> =>
+  typeof sound === 'string' ? withFile(sound, read) : read(sound);
+
+/** Refuses what the ear would refuse, by headers alone: one bad file among thousands is not to be found after hours. */
+async function requireHearable(
+  where: string,
+  recordings: readonly PlannedRecording[],
+  { mix = false, signal }: Pick<HearRecordingsOptions, 'mix' | 'signal'>,
+): Promise<void> {
+  for (const { sound, path } of recordings) {
+    if (signal?.aborted) throw new DendraError('interrupted', `${where}: interrupted after 0 recordings`);
+    const { channels, frames } = await fromSound(sound, readWavHeader);
+    if (frames < 2) throw inputError(`${where}: ${path}`, 'at least 2 samples', frames);
+    if (channels > 1 && !mix) throw inputError(`${where}: ${path}`, 'one channel', channels, 'mix them, or keep one');
+  }
+}
+
+function mixed(channels: readonly Float64Array[]): Float64Array {
   if (channels.length === 1) return channels[0];
-  if (!mix) throw inputError(where, 'one channel', `${channels.length}`, 'mix them, or keep one');
   return channels[0].map((_, n) => channels.reduce((sum, samples) => sum + samples[n], 0) / channels.length);
 }
