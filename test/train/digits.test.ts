@@ -126,6 +126,8 @@ test('what does not fit is refused', async () => {
     () => fitDigits({ ...small, batch: 1000 }),
     /`batch` to be at most \d+, the recordings there are, got 1000/,
   );
+  const one = { ...data, info: data.info.map((info) => ({ ...info, label: 3 })) };
+  await throws(() => fitDigits({ ...small, data: one }), /at least two classes to train on, got only "three"/);
   await throws(() => classifierOf({}), /an ELM neuron or an LSTM/);
   const { classifier } = await fitDigits({ ...small, task: 'shd', steps: 1 });
   const session = await openSession('wasm', { threads: 1 });

@@ -21,6 +21,7 @@ import {
   digitData,
   digitIdentity,
   type FitDigitsOptions,
+  requireClasses,
   settleDigits,
 } from './digits-options.js';
 import { defined, earlierRun, requireSame } from './earlier-run.js';
@@ -72,6 +73,7 @@ export async function fitDigits(given: FitDigitsOptions): Promise<DigitFit> {
   const options: FitDigitsOptions = { ...(before?.config.options as FitDigitsOptions), ...defined(given) };
   const data = await digitData(options.data);
   const split = digitSplit(data, { testSpeakers: options.testSpeakers });
+  requireClasses(where, data, split);
   const { plan, ...settled } = settleDigits(options, split);
   const fresh = createDigitModel({ ...options, ...settled, testSpeakers: undefined }, data);
   const { config } = fresh.model as { config: object };

@@ -147,6 +147,14 @@ export function createDigitModel(
   return classifierOf(Lstm.create({ ...widths, hidden, longestSteps: Math.max(steps, 3) }, seed));
 }
 
+/** Of recordings of one class nothing can be learnt, and every score is perfect. */
+export function requireClasses(where: string, { info, classes }: SpokenDigits, { train }: DigitSplit): void {
+  const labels = new Set(Array.from(train, (i) => info[i].label));
+  if (labels.size > 1) return;
+  const only = [...labels].map((label) => classes[label]).join();
+  throw inputError(where, 'recordings of at least two classes to train on', `only "${only}"`, 'give their labels');
+}
+
 /** Everything that decides the numbers, from the options and the data. */
 export function settleDigits(options: FitDigitsOptions, split: DigitSplit) {
   const where = 'fitDigits';
