@@ -230,6 +230,12 @@ test('what is wrong with a channel file is named: file, field and value', async 
     () => JSON.stringify(channel).replace('0.001', '1e999'),
     /slow\.json: expected `parameters\.gbar` a finite/,
   );
+  for (const table of [
+    { fromMv: -1e9, toMv: 1e9, stepMv: 1e-3 },
+    { fromMv: 0, toMv: 1, stepMv: 0.3 },
+    { fromMv: 0, toMv: 1, stepMv: 0 },
+  ])
+    await wrong(mechanism({ table }), /slow\.json: K_slow\.table: expected fromMv to toMv in whole steps of stepMv/);
   await wrong(mechanism({ curents: {} }), /slow\.json: .*unknown option `curents`; did you mean currents/);
   await wrong(
     mechanism({ states: { n: { inf: 1, taux: 2 } } }),

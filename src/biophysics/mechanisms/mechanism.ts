@@ -198,10 +198,17 @@ function checkNames(name: string, given: s.InferOutput<typeof description>): voi
   if (ion !== undefined) throw inputError(`${name}.writes`, `ions ${knownIons.join(', ')}`, JSON.stringify(ion));
 }
 
+/** A thousand to the millivolt over all that membranes do is more than any table needs. */
+const mostCells = 250_000;
+
 function checkedGrid(name: string, grid: Grid): Grid {
   const cells = (grid.toMv - grid.fromMv) / grid.stepMv;
-  if (!(grid.stepMv > 0 && cells >= 1 && Math.abs(cells - Math.round(cells)) < 1e-9)) {
-    throw inputError(`${name}.table`, 'fromMv to toMv in whole steps of stepMv', JSON.stringify(grid));
+  if (!(grid.stepMv > 0 && cells >= 1 && cells <= mostCells && Math.abs(cells - Math.round(cells)) < 1e-9)) {
+    throw inputError(
+      `${name}.table`,
+      `fromMv to toMv in whole steps of stepMv, at most ${mostCells}`,
+      JSON.stringify(grid),
+    );
   }
   return grid;
 }
