@@ -16,7 +16,7 @@ export interface GroupLayout {
 /** What depends on the step size; addresses are absolute. */
 export interface LevelLayout {
   readonly dtMs: number;
-  /** Steps in a block, and in a largest step. */
+  /** Steps of this size in a block, and in a largest step. */
   readonly steps: number;
   readonly ratio: number;
   readonly groups: readonly {

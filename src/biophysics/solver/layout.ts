@@ -53,8 +53,6 @@ interface CallPlan {
   readonly eventsAt: number;
   readonly clampsAt: number;
   readonly clampValuesAt: number;
-  /** Steps of this size in a largest step. */
-  readonly ratio: number;
 }
 
 export interface Plan {
@@ -130,7 +128,6 @@ export function makePlan(
   const stateBytes = at;
   const backup = take(adaptive ? stateBytes : 0);
   const calls = ratios.map((ratio) => ({
-    ratio,
     eventsAt: take(chunkEvents * 16 + 16),
     clampsAt: take(clamps.length * 8 + 8),
     clampValuesAt: take(clamps.length * chunkSteps * ratio * 8),

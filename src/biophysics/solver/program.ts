@@ -262,7 +262,7 @@ export class CellProgram {
     let count = wanted;
     for (const { events } of this.#trials) {
       events.forEach(({ steps }, l) => {
-        const { ratio } = this.#plan.calls[l];
+        const { ratio } = this.#plan.layout.levels[l];
         const first = lowerBound(steps, this.#step * ratio);
         while (lowerBound(steps, (this.#step + count) * ratio) - first > chunkEvents) {
           if (count === least)
@@ -285,8 +285,8 @@ export class CellProgram {
     const view = new DataView(this.#memory.buffer);
     const word = (at: number, value: number) => view.setInt32(base + at, value, true);
     const { events, currents } = this.#trials[trial];
-    calls.forEach(({ ratio, eventsAt, clampsAt, clampValuesAt }, l) => {
-      const { dtMs, steps: perBlock } = layout.levels[l];
+    calls.forEach(({ eventsAt, clampsAt, clampValuesAt }, l) => {
+      const { dtMs, ratio, steps: perBlock } = layout.levels[l];
       const from = this.#step * ratio;
       const steps = count * ratio;
       const at = base + eventsAt;
