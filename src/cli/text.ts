@@ -22,9 +22,9 @@ export function numberText(value: number): string {
   return Number.isNaN(value) ? '-' : significant(value);
 }
 
-/** `1 simulation`, `16 simulations` */
-export function counted(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+/** `1 simulation`, `16 simulations`; `16 classes` of `class` with its plural */
+export function counted(count: number, noun: string, plural = `${noun}s`): string {
+  return `${count} ${count === 1 ? noun : plural}`;
 }
 
 /** `9.0 MB` */

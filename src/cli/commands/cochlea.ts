@@ -254,7 +254,7 @@ function outcome(out: string, heard: Heard, cost: { threads: number; seconds: nu
   const text = [
     ...files,
     ...figures.filter((file) => file.endsWith('.png')),
-    `${counted(recordings, 'recording')} of ${counted(classes.length, 'class').replace(/classs$/, 'classes')}, ${significant(seconds)} s: ${spikes} spikes on ${channels} channels, ${significant(spikes / seconds / channels)} Hz each`,
+    `${counted(recordings, 'recording')} of ${counted(classes.length, 'class', 'classes')}, ${significant(seconds)} s: ${spikes} spikes on ${channels} channels, ${significant(spikes / seconds / channels)} Hz each`,
     ...silent,
     `${significant(cost.seconds)} s on ${counted(cost.threads, 'thread')}`,
   ];
