@@ -11,8 +11,8 @@ import type { Lowering } from '../../lowering.js';
 import type { Emission, Region } from '../../steps.js';
 import { writeZeros } from '../elementwise.js';
 import { storeLanes } from '../rows.js';
-import { flush, sumLanes, sumLanesOfFour } from '../vectors.js';
-import { forStates, headOf, loadHeads, loadLanes, loadRates, loadState, rowPointers, saveState } from './numbers.js';
+import { sumLanes, sumLanesOfFour } from '../vectors.js';
+import { decaysOf, flushStates, forStates, headOf, loadHeads, loadLanes, loadRates, loadState, rowPointers, saveState } from './numbers.js';
 import { type Chunk, chunkLength, eachTaskVector, keptWords, planScan, type ScanPlan, taskOf } from './plan.js';
 import { sumByHead, sumDelta, sumShared } from './sums.js';
 
@@ -125,6 +125,7 @@ function emitTask(e: Emission, p: ScanPlan, r: Regions, parts: Parts, scratch: S
     const first = f.let(i32.mul(chunkNumber, p.chunk));
     const length = f.let(chunkLength(f, p, first));
     const row = f.let(i32.add(i32.mul(task.sample, p.steps), first));
+    flushStates(f, p, pointer(scratch.dh));
     for (const sums of [scratch.dB, scratch.dC, scratch.dDelta]) f.fill(pointer(sums), 0, sums.words * 4);
     const keptAt = f.let(i32.add(pointer(r.kept), i32.mul(chunkNumber, p.vectors * p.states * 16)));
     eachTaskVector(e, p, task, (channel, lanes, vector) => {
@@ -205,7 +206,7 @@ function emitStates(e: Emission, p: ScanPlan, r: Regions, scratch: Scratch, c: B
       const [b, rate] = [f.let(B), f.let(c.rates)];
       let shared: Local<'v128'> | undefined;
       if (p.scalar) {
-        shared = f.let(wasmMath.expNegative(f, f32x4.mul(step, v128.load(rate))));
+        [shared] = wasmMath.exp2Negative(f, [f32x4.mul(step, v128.load(rate))]);
         f.store(leak, shared);
         f.add(leak, 16);
       }
@@ -220,14 +221,16 @@ function emitStates(e: Emission, p: ScanPlan, r: Regions, scratch: Scratch, c: B
               [leak, 16],
             ] as [Local<'i32'>, number][])),
       ];
-      forStates(f, p.states, pointers, (k) => {
-        let decay = shared;
-        if (!decay) {
-          decay = f.let(wasmMath.expNegative(f, f.let(f32x4.mul(step, v128.load(rate, k * 16)))));
-          f.store(leak, decay, k * 16);
+      forStates(f, p.states, pointers, (ks) => {
+        const decays = shared ? undefined : decaysOf(f, step, rate, ks);
+        const next = ks.map((k) => {
+          const gained = f32x4.mul(drive, v128.load32Splat(b, k * 4));
+          return f.let(f.madd(decays?.[k] ?? shared!, v128.load(before, k * 16), gained));
+        });
+        for (const k of ks) {
+          if (decays) f.store(leak, decays[k], k * 16);
+          f.store(after, next[k], k * 16);
         }
-        const gained = f32x4.mul(drive, v128.load32Splat(b, k * 4));
-        f.store(after, flush(f, f.madd(decay, v128.load(before, k * 16), gained)), k * 16);
       });
       f.add(x, p.channels * 4);
       f.add(delta, p.heads * 4);
@@ -282,25 +285,29 @@ function emitAdjoints(e: Emission, p: ScanPlan, r: Regions, scratch: Scratch, c:
               [dA, 16],
             ] as [Local<'i32'>, number][])),
       ];
-      forStates(f, p.states, pointers, (k) => {
-        const adjoint = f.let(f.madd(slope, v128.load32Splat(out, k * 4), v128.load(dh, k * 16)));
-        f.store(toC, f.madd(slope, v128.load(h, (p.states + k) * 16), v128.load(toC, k * 16)), k * 16);
-        f.store(toB, f.madd(adjoint, drive, v128.load(toB, k * 16)), k * 16);
-        f.set(written, f.madd(adjoint, v128.load32Splat(b, k * 4), written));
-        const decay = shared ?? f.let(v128.load(leak, k * 16));
-        const carried = f.let(flush(f, f32x4.mul(adjoint, decay)));
-        f.store(dh, carried, k * 16);
-        const q = f.let(f32x4.mul(carried, v128.load(h, k * 16)));
-        if (shared) f.set(leaked, f32x4.add(leaked, q));
-        else {
-          f.set(leaked, f.madd(v128.load(rate, k * 16), q, leaked));
-          f.store(dA, f.madd(step, q, v128.load(dA, k * 16)), k * 16);
+      forStates(f, p.states, pointers, (ks) => {
+        for (const k of ks) {
+          const adjoint = f.let(f.madd(slope, v128.load32Splat(out, k * 4), v128.load(dh, k * 16)));
+          f.store(toC, f.madd(slope, v128.load(h, (p.states + k) * 16), v128.load(toC, k * 16)), k * 16);
+          f.store(toB, f.madd(adjoint, drive, v128.load(toB, k * 16)), k * 16);
+          f.set(written, f.madd(adjoint, v128.load32Splat(b, k * 4), written));
+          const decay = shared ?? v128.load(leak, k * 16);
+          const carried = f.let(f32x4.mul(adjoint, decay));
+          f.store(dh, carried, k * 16);
+          const q = f.let(f32x4.mul(carried, v128.load(h, k * 16)));
+          if (shared) f.set(leaked, f32x4.add(leaked, q));
+          else {
+            f.set(leaked, f.madd(v128.load(rate, k * 16), q, leaked));
+            f.store(dA, f.madd(step, q, v128.load(dA, k * 16)), k * 16);
+          }
         }
       });
       if (sharedSum && sharedRate) {
         f.set(sharedSum, f.madd(step, leaked, sharedSum));
         f.set(leaked, f32x4.mul(leaked, sharedRate));
       }
+      // Rates are A log₂ e.
+      f.set(leaked, f32x4.mul(leaked, f.all(Math.LN2)));
       if (dx) {
         const through = f32x4.mul(step, written);
         storeLanes(f, dx, skip ? f.madd(skip, slope, through) : through, lanes);

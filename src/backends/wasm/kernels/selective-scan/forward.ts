@@ -7,8 +7,7 @@ import { f32x4, i32, type Local, v128, wasmMath } from '../../../../runtime/wasm
 import type { Lowering } from '../../lowering.js';
 import type { Emission, Region } from '../../steps.js';
 import { storeLanes } from '../rows.js';
-import { flush } from '../vectors.js';
-import { forStates, loadHeads, loadLanes, loadRates, loadState, rowPointers, saveState } from './numbers.js';
+import { decaysOf, flushStates, forStates, loadHeads, loadLanes, loadRates, loadState, rowPointers, saveState } from './numbers.js';
 import { type Chunk, chunkLength, eachTaskVector, keptWords, planScan, type ScanPlan, taskOf } from './plan.js';
 
 export function selectiveScanForward(l: Lowering, operation: ForwardOperation): void {
@@ -35,6 +34,7 @@ export function selectiveScanForward(l: Lowering, operation: ForwardOperation): 
     });
     const keptAt = kept && pointer(kept);
     f.forRange(0, p.steps, p.chunk, (first) => {
+      flushStates(f, p, hStart);
       if (keptAt) {
         f.copy(keptAt, hStart, p.vectors * p.states * 16);
         f.add(keptAt, p.vectors * p.states * 16);
@@ -78,7 +78,7 @@ function emitForwardChunk(e: Emission, p: ScanPlan, c: ForwardChunk): void {
     const step = f.let(loadHeads(f, p, delta, lanes));
     const drive = f.let(f32x4.mul(step, value));
     const totals = [f.let(skip ? f32x4.mul(skip, value) : f.all(0)), f.let(f.all(0))];
-    const leak = p.scalar ? f.let(wasmMath.expNegative(f, f32x4.mul(step, v128.load(c.rates)))) : undefined;
+    const leak = p.scalar ? wasmMath.exp2Negative(f, [f32x4.mul(step, v128.load(c.rates))])[0] : undefined;
     const [h, b, out, rate] = [f.let(c.h), f.let(B), f.let(C), f.let(c.rates)];
     const pointers: [Local<'i32'>, number][] = [
       [h, 16],
@@ -86,12 +86,14 @@ function emitForwardChunk(e: Emission, p: ScanPlan, c: ForwardChunk): void {
       [out, 4],
       [rate, p.scalar ? 0 : 16],
     ];
-    forStates(f, p.states, pointers, (k) => {
-      const decay = leak ?? wasmMath.expNegative(f, f.let(f32x4.mul(step, v128.load(rate, k * 16))));
-      const gained = f32x4.mul(drive, v128.load32Splat(b, k * 4));
-      const next = f.let(flush(f, f.madd(decay, v128.load(h, k * 16), gained)));
-      f.store(h, next, k * 16);
-      f.set(totals[k % 2], f.madd(next, v128.load32Splat(out, k * 4), totals[k % 2]));
+    forStates(f, p.states, pointers, (ks) => {
+      const decays = leak ? ks.map(() => leak) : decaysOf(f, step, rate, ks);
+      const next = ks.map((k) => {
+        const gained = f32x4.mul(drive, v128.load32Splat(b, k * 4));
+        return f.let(f.madd(decays[k], v128.load(h, k * 16), gained));
+      });
+      for (const k of ks) f.store(h, next[k], k * 16);
+      for (const k of ks) f.set(totals[k % 2], f.madd(next[k], v128.load32Splat(out, k * 4), totals[k % 2]));
     });
     storeLanes(f, y, f32x4.add(totals[0], totals[1]), lanes);
     f.add(x, p.channels * 4);

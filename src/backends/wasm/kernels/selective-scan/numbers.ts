@@ -9,8 +9,10 @@ import {
   type Local,
   type V128,
   v128,
+  wasmMath,
 } from '../../../../runtime/wasm/index.js';
 import type { Emission, Region } from '../../steps.js';
+import { flush, forVectors } from '../vectors.js';
 import type { ScanPlan, Task } from './plan.js';
 
 /** Four channels' own numbers from a row, or their head's; lanes past the end are zero. */
@@ -46,7 +48,7 @@ export function headOf(f: FunctionBuilder, p: ScanPlan, channel: I32): Local<'i3
   return f.let(p.headWidth === 1 ? channel : i32.divU(channel, p.headWidth));
 }
 
-/** rates[n] (or one) = A of four channels, as vectors. */
+/** rates[n] (or one) = A log₂ e of four channels, as vectors: exp(Δ A) = 2^(Δ rate). */
 export function loadRates(
   f: FunctionBuilder,
   p: ScanPlan,
@@ -58,16 +60,15 @@ export function loadRates(
   const head = headOf(f, p, channel);
   if (p.scalar) {
     const from = f.let(i32.add(A, i32.shl(head, 2)));
-    f.store(to, loadHeads(f, p, from, lanes));
+    f.store(to, f32x4.mul(loadHeads(f, p, from, lanes), f.all(Math.LOG2E)));
     return;
   }
   const from = f.let(i32.add(A, i32.mul(head, p.states * 4)));
   const target = f.let(to);
   f.forRange(0, p.states, 1, () => {
-    f.store(
-      target,
-      p.headWidth === 1 ? gatherLanes(from, p.states * 4, lanes) : keepLanes(f, v128.load32Splat(from), lanes),
-    );
+    const rate =
+      p.headWidth === 1 ? gatherLanes(from, p.states * 4, lanes) : keepLanes(f, v128.load32Splat(from), lanes);
+    f.store(target, f32x4.mul(rate, f.all(Math.LOG2E)));
     f.add(from, 4);
     f.add(target, 16);
   });
@@ -126,18 +127,35 @@ export function statesAtOnce(states: number): number {
   return states % 4 === 0 ? 4 : states % 2 === 0 ? 2 : 1;
 }
 
-/** Calls body(k) for all states, some of them written out: pointers move on by their strides. */
+/** Calls body([0, 1, …]) for all states, some of them at once: pointers move on by their strides. */
 export function forStates(
   f: FunctionBuilder,
   states: number,
   pointers: readonly (readonly [Local<'i32'>, number])[],
-  body: (k: number) => void,
+  body: (ks: readonly number[]) => void,
 ): void {
   const turn = statesAtOnce(states);
   f.forRange(0, states / turn, 1, () => {
-    for (let k = 0; k < turn; k++) f.scope(() => body(k));
+    f.scope(() => body(Array.from({ length: turn }, (_, k) => k)));
     for (const [pointer, stride] of pointers) f.add(pointer, turn * stride);
   });
+}
+
+/** exp(Δ A) of the states of a turn */
+export function decaysOf(f: FunctionBuilder, step: V128, rate: Local<'i32'>, ks: readonly number[]): Local<'v128'>[] {
+  return wasmMath.exp2Negative(
+    f,
+    ks.map((k) => f32x4.mul(step, v128.load(rate, k * 16))),
+  );
+}
+
+/**
+ * States of a task (or adjoints) below 1e-30 become 0, once a chunk: what decays without input would end in subnormal numbers,
+ * which are slow. Between two chunks it can get there only where it leaks by a quarter a step and more, and is soon through.
+ */
+export function flushStates(f: FunctionBuilder, p: ScanPlan, states: Local<'i32'>): void {
+  const at = f.let(states);
+  forVectors(f, p.vectors * p.states, [at], (offset) => f.store(at, flush(f, v128.load(at, offset)), offset));
 }
 
 /** Pointers to a row of the tensors of a scan, to be moved on step by step. */
