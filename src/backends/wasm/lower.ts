@@ -5,7 +5,7 @@ import type { Operation, Tensor } from '../../graph/tensor.js';
 import { findFused } from './fusion.js';
 import { backwardChain, forwardChain } from './kernels/projection/index.js';
 import { type Kernel, Lowering, type VariablePlaces } from './lowering.js';
-import type { Region } from './steps.js';
+import type { Region, Step } from './steps.js';
 
 /** All steps of a program, outputs and updates included. */
 export function lower<Name extends string>(
@@ -40,7 +40,20 @@ export function lower<Name extends string>(
     const to = lowering.plain(variable);
     if (from !== to) copyStep(lowering, from, to);
   }
+  dropUnread(lowering.steps);
   return { lowering, outputs };
+}
+
+/** Takes out steps of which nobody reads anything: states after the last step, where only a loss is asked for. */
+function dropUnread(steps: Step[]): void {
+  const read = new Set<Region>();
+  for (let k = steps.length - 1; k >= 0; k--) {
+    const { reads, writes } = steps[k];
+    // What writes nothing checks something.
+    const needed = (region: Region) => region.keep || region.fixedAt !== undefined || read.has(region);
+    if (writes.length > 0 && !writes.some(needed)) steps.splice(k, 1);
+    else for (const region of reads) read.add(region);
+  }
 }
 
 function lowerOne(lowering: Lowering, operation: Operation, kernels: Readonly<Record<string, Kernel>>): void {

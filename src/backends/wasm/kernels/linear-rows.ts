@@ -22,7 +22,7 @@ import type { Lowering } from '../lowering.js';
 import { writeZeros } from './elementwise.js';
 import { columnSums } from './row-sums.js';
 import { rowStep, storeLanes } from './rows.js';
-import { sumLanesOfFour } from './vectors.js';
+import { sumLanesOfFour, transpose } from './vectors.js';
 
 /** From how many rows on it pays to turn W over. */
 const fewRows = 8;
@@ -220,7 +220,14 @@ function turnOver(f: FunctionBuilder, weight: Local<'i32'>, turned: Local<'i32'>
   const four = (lanes: number) => {
     const source = f.let(weight);
     const target = f.let(turned);
-    f.forRange(0, inputs, 1, () => {
+    const whole = lanes === 4 ? Math.floor(inputs / 4) : 0;
+    f.forRange(0, whole, 1, () => {
+      const rows = [0, 1, 2, 3].map((lane) => f.let(v128.load(source, lane * inputs * 4)));
+      for (const [k, column] of transpose(f, rows).entries()) f.store(target, column, k * padded);
+      f.add(source, 16);
+      f.add(target, 4 * padded);
+    });
+    f.forRange(whole * 4, inputs, 1, () => {
       let column: V128 = v128.load32Zero(source);
       for (let lane = 1; lane < lanes; lane++) {
         const next = v128.load32Splat(source, lane * inputs * 4);

@@ -12,7 +12,18 @@ import type { Emission, Region } from '../../steps.js';
 import { writeZeros } from '../elementwise.js';
 import { storeLanes } from '../rows.js';
 import { sumLanes, sumLanesOfFour } from '../vectors.js';
-import { decaysOf, flushStates, forStates, headOf, loadHeads, loadLanes, loadRates, loadState, rowPointers, saveState } from './numbers.js';
+import {
+  decaysOf,
+  flushStates,
+  forStates,
+  headOf,
+  loadHeads,
+  loadLanes,
+  loadRates,
+  loadState,
+  rowPointers,
+  saveState,
+} from './numbers.js';
 import { type Chunk, chunkLength, eachTaskVector, keptWords, planScan, type ScanPlan, taskOf } from './plan.js';
 import { sumByHead, sumDelta, sumShared } from './sums.js';
 

@@ -7,7 +7,17 @@ import { f32x4, i32, type Local, v128, wasmMath } from '../../../../runtime/wasm
 import type { Lowering } from '../../lowering.js';
 import type { Emission, Region } from '../../steps.js';
 import { storeLanes } from '../rows.js';
-import { decaysOf, flushStates, forStates, loadHeads, loadLanes, loadRates, loadState, rowPointers, saveState } from './numbers.js';
+import {
+  decaysOf,
+  flushStates,
+  forStates,
+  loadHeads,
+  loadLanes,
+  loadRates,
+  loadState,
+  rowPointers,
+  saveState,
+} from './numbers.js';
 import { type Chunk, chunkLength, eachTaskVector, keptWords, planScan, type ScanPlan, taskOf } from './plan.js';
 
 export function selectiveScanForward(l: Lowering, operation: ForwardOperation): void {
