@@ -35,7 +35,7 @@ export function emitModule(
             base: i32.const(0),
             offset: origin + offsetOf(region) + g * placement.strideOf(region.lanes!),
           }),
-          group: lanes ? group : i32.const(0),
+          group: step.lanes ? group : i32.const(0),
         };
         step.emit(emission);
       }),
@@ -47,7 +47,10 @@ export function emitModule(
     m.function(name, ['i32'], (f, task) => {
       const run = (group: I32) => {
         const base: Local<'i32'> = f.let(i32.add(i32.mul(group, stride), origin));
-        for (const one of functions) f.call(one, base, group);
+        steps.forEach((step, s) => {
+          if (step.lanes === lanes) f.call(functions[s], base, group);
+          else f.if(i32.eqz(group), () => f.call(functions[s], base, group));
+        });
       };
       if (groups <= maximumTasks) run(task);
       else {

@@ -1,7 +1,10 @@
 /**
  * @file Chains of operations that are computed together, found before a program is lowered.
  *
- * One is known: drive → leaky trace → first layer, h = W z + b with z_t = κ z_{t−1} + u_t and u the synaptic drive of
+ * Two are known. One is the weights of a layer that reads events, where they are some columns of a matrix, each input's times
+ * a factor: the layer copies its weights anyway, column by column, and scales them on the way.
+ *
+ * The other: drive → leaky trace → first layer, h = W z + b with z_t = κ z_{t−1} + u_t and u the synaptic drive of
  * events. With the same κ for all branches the order may be changed, p_t = κ p_{t−1} + W u_t and h = p + b, and W u is a sum
  * over the events of a step of one row each of the projected synapses C[i] = Σ_s w_s W[:, branch(s)]. A spike then costs a
  * row, and so does its gradient; no product over branches remains, nor the gradient of the trace.
@@ -14,6 +17,7 @@ import {
   type Operation,
   type Tensor,
 } from '../../graph/tensor.js';
+import { type SliceAttributes, sliceGeometry } from '../../ops/slice.js';
 import type { SynapticDriveAttributes } from '../../ops/synaptic-drive.js';
 
 /** A chain synapticDrive → leakyTrace → linear, and as much of its backward as the program has. */
@@ -26,7 +30,22 @@ export interface ProjectedDrive {
 }
 
 /** What becomes of an operation of a chain: lowered with the chain, in one direction, or not at all. */
-export type Fused = { readonly chain: ProjectedDrive; readonly lower: 'forward' | 'backward' | 'nothing' };
+export type Fused =
+  | { readonly chain: ProjectedDrive; readonly lower: 'forward' | 'backward' }
+  | { readonly lower: 'nothing' };
+
+/** Weights W[n, k] = factor[k] · matrix[n, start + k] of a linear layer. */
+export interface WeightSource {
+  readonly matrix: Tensor;
+  readonly start: number;
+  readonly factor?: Tensor;
+}
+
+export interface Fusion {
+  readonly operations: ReadonlyMap<Operation, Fused>;
+  /** by the tensor that the layer reads, which is not made */
+  readonly weights: ReadonlyMap<Tensor, WeightSource>;
+}
 
 const madeBy = (tensor: Tensor | undefined, primitive: string): ForwardOperation | undefined => {
   if (tensor?.origin.from !== 'operation') return undefined;
@@ -34,8 +53,9 @@ const madeBy = (tensor: Tensor | undefined, primitive: string): ForwardOperation
   return operation.direction === 'forward' && operation.primitive.name === primitive ? operation : undefined;
 };
 
-export function findFused(program: Program, analysis: Analysis): Map<Operation, Fused> {
+export function findFused(program: Program, analysis: Analysis): Fusion {
   const found = new Map<Operation, Fused>();
+  const weights = new Map<Tensor, WeightSource>();
   const readers = new Map<Tensor, Set<Operation | 'program'>>();
   const read = (tensor: Tensor, by: Operation | 'program') => {
     const known = readers.get(tensor);
@@ -72,10 +92,45 @@ export function findFused(program: Program, analysis: Analysis): Map<Operation, 
     const chain: ProjectedDrive = { drive, linear, decay, linearBackward, driveBackward };
     found.set(linear, { chain, lower: 'forward' });
     if (linearBackward) found.set(linearBackward, { chain, lower: 'backward' });
-    for (const rest of [drive, trace, traceBackward, driveBackward])
-      if (rest) found.set(rest, { chain, lower: 'nothing' });
+    for (const rest of [drive, trace, traceBackward, driveBackward]) if (rest) found.set(rest, { lower: 'nothing' });
   }
-  return found;
+
+  for (const linear of analysis.operations) {
+    if (linear.direction !== 'forward' || linear.primitive.name !== 'linear') continue;
+    if ((linear.inputs.x as Tensor).kind !== 'events') continue;
+    const weight = linear.inputs.weight as Tensor;
+    const multiply = madeBy(weight, 'multiply');
+    const scaled = multiply && (multiply.inputs.b as Tensor).shape.length === 1 && multiply;
+    const slice = madeBy(scaled ? (scaled.inputs.a as Tensor) : weight, 'slice');
+    const scaledBackward = scaled ? backwardOf.get(scaled) : undefined;
+    // The gradient of the factor reads the unscaled weights.
+    if (scaledBackward?.outputs.b) continue;
+    const columns = slice && columnsOf(slice);
+    const skipped: ForwardOperation[] = [];
+    // Events have no gradient, so nothing backward reads the weights.
+    if (scaled && onlyReadBy(weight, linear, backwardOf.get(linear))) skipped.push(scaled);
+    const before = scaled ? [scaled, scaledBackward] : [linear, backwardOf.get(linear)];
+    const whole = !scaled || skipped.length > 0;
+    if (slice && columns && whole && onlyReadBy(slice.outputs.y as Tensor, ...before)) skipped.push(slice);
+    if (skipped.length === 0) continue;
+    const cut = slice && skipped.includes(slice);
+    weights.set(weight, {
+      matrix: cut ? (slice.inputs.x as Tensor) : ((scaled as ForwardOperation).inputs.a as Tensor),
+      start: cut ? columns!.start : 0,
+      factor: scaled ? (scaled.inputs.b as Tensor) : undefined,
+    });
+    for (const operation of skipped) found.set(operation, { lower: 'nothing' });
+  }
+  return { operations: found, weights };
+}
+
+/** The columns that a slice takes of a matrix. */
+function columnsOf({ inputs, attributes }: ForwardOperation): { start: number } | undefined {
+  const { shape } = inputs.x as Tensor;
+  const { start, squeeze } = attributes as SliceAttributes;
+  return shape.length === 2 && sliceGeometry(shape, attributes as SliceAttributes).at === 1 && !squeeze
+    ? { start }
+    : undefined;
 }
 
 /** The value that all elements of a constant have. */

@@ -50,6 +50,28 @@ export function rowsPerGroup(rows: number): number {
   return Math.ceil(rows / groups / 12) * 12;
 }
 
+/** A large plain tensor as rows, of which each task of a phase has its own: `each` for every one, until there are none left. */
+export interface Share {
+  readonly rows: number;
+  /** words of a row */
+  readonly width: number;
+  readonly each: number;
+}
+
+/** Into how many tasks the rows of large tensors are cut: enough that a thread that comes late loses little. */
+export const shareTasks = 32;
+
+/**
+ * The shares of a tensor; undefined where it is so small that to meet other threads costs more. They depend on its first
+ * axis alone, so that what has as many rows (a matrix, a slice of its columns) is cut alike. Whole vectors for any width.
+ */
+export function shareOf(shape: Shape): Share | undefined {
+  const size = sizeOf(shape);
+  if (shape.length === 0 || size < 16384) return undefined;
+  const [rows] = shape;
+  return { rows, width: size / rows, each: Math.ceil(rows / shareTasks / 4) * 4 };
+}
+
 /** Elements per sample of a shape whose first axis is the samples; [] and [F] are one sample. */
 export function perSample(shape: Shape): number {
   return shape.length < 2 ? sizeOf(shape) : sizeOf(shape.slice(1));

@@ -6,9 +6,10 @@ import { type Shape, sizeOf } from '../../base/arrays.js';
 import { DendraError } from '../../base/errors.js';
 import { type Analysis, differentiated } from '../../graph/program.js';
 import type { BackwardOperation, ForwardOperation, Operation, Tensor } from '../../graph/tensor.js';
+import type { WeightSource } from './fusion.js';
 import { checkEventsStep } from './kernels/events.js';
 import { packStep, reduceStep, unpackStep } from './kernels/layouts.js';
-import { cutOf, type Lanes, lanesOf, rowsPerGroup, samplesOf } from './layout.js';
+import { cutOf, type Lanes, lanesOf, rowsPerGroup, samplesOf, shareOf, shareTasks } from './layout.js';
 import type { Emission, HostWrite, Region, Step } from './steps.js';
 
 /** How a primitive becomes steps, in both directions. */
@@ -41,6 +42,8 @@ export class Lowering {
   readonly fedEvents = new Map<string, EventRegions>();
   /** Forward operations that must keep what their backward needs. */
   readonly kept: ReadonlySet<Operation>;
+  /** The cut of large plain tensors into shares: one for all of them, so that their steps can stand in one phase. */
+  readonly shares: Lanes = cutOf(shareTasks, 1);
   readonly #homes = new Map<Tensor, Homes>();
   readonly #variables = new Map<string, Homes>();
   readonly #inputs = new Map<string, Homes>();
@@ -53,13 +56,27 @@ export class Lowering {
   readonly #inPlace: ReadonlyMap<Tensor, string>;
   readonly #places: VariablePlaces;
   readonly #preferRows: boolean;
+  readonly #weights: ReadonlyMap<Tensor, WeightSource>;
 
-  /** @param preferRows whether every operation that can runs in rows, as tests want it */
-  constructor(analysis: Analysis, places: VariablePlaces, preferRows = false) {
+  /**
+   * @param preferRows whether every operation that can runs in rows, as tests want it
+   * @param weights of linear layers whose weights are not made
+   */
+  constructor(
+    analysis: Analysis,
+    places: VariablePlaces,
+    { preferRows, weights }: { preferRows: boolean; weights: ReadonlyMap<Tensor, WeightSource> },
+  ) {
     this.#preferRows = preferRows;
+    this.#weights = weights;
     this.kept = differentiated(analysis.operations);
     this.#inPlace = analysis.inPlace;
     this.#places = places;
+  }
+
+  /** Where the weights of a layer that reads events are taken from. */
+  weightSource(weight: Tensor): WeightSource {
+    return this.#weights.get(weight) ?? { matrix: weight, start: 0 };
   }
 
   /** The cut of a batch of this many samples. */
@@ -236,12 +253,17 @@ export class Lowering {
    */
   writeSum(tensor: Tensor, lanes: Lanes): { part: Region; finish: () => void } {
     const part: Region = { words: sizeOf(tensor.shape), lanes };
-    return { part, finish: () => this.steps.push(reduceStep(part, this.writePlain(tensor))) };
+    return { part, finish: () => this.steps.push(this.#reduce(part, tensor)) };
   }
 
   /** to = the sum of the groups' parts, in their order. */
   sumParts(part: Region, to: Region): void {
     this.steps.push(reduceStep(part, to));
+  }
+
+  #reduce(part: Region, tensor: Tensor): Step {
+    const share = shareOf(tensor.shape);
+    return reduceStep(part, this.writePlain(tensor), share && { lanes: this.shares, share });
   }
 
   #homesOf(tensor: Tensor): Homes {

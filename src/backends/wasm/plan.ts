@@ -72,7 +72,7 @@ export class WasmPlan<Name extends string> implements Plan<Name> {
     host: PlanHost,
   ): Promise<WasmPlan<Name>> {
     const { lowering, outputs: regions } = lower(program, analysis, kernels, host.variables, host.preferRows);
-    const phases = schedulePhases(lowering.steps);
+    const phases = schedulePhases(lowering.steps, lowering.shares);
     const placement = placeRegions(phases);
     const origin = host.heap.allocate(placement.bytes);
     try {

@@ -56,17 +56,19 @@ export interface HostWrite {
   write(feeds: Feeds, floats: Float32Array, ints: Int32Array): void;
 }
 
+/** Whole steps may stand beside shares: the first task runs them. */
 export interface PhasePlan {
-  readonly lanes?: Lanes;
+  lanes?: Lanes;
   readonly steps: Step[];
 }
 
 /**
  * Puts steps into as few phases as their dependencies allow, keeping their order within a phase. Two steps that share a
  * region, at least one writing, may stand in one phase only if both are whole, or both run for the same groups and the
- * region, or the rows of it that both touch, belong to the group.
+ * region, or the rows of it that both touch, belong to the group. Whole steps and steps over `shares` that have nothing to
+ * do with each other may share a phase too.
  */
-export function schedulePhases(steps: readonly Step[]): PhasePlan[] {
+export function schedulePhases(steps: readonly Step[], shares?: Lanes): PhasePlan[] {
   const phases: PhasePlan[] = [];
   interface Use {
     phase: number;
@@ -89,8 +91,11 @@ export function schedulePhases(steps: readonly Step[]): PhasePlan[] {
       for (const use of readers.get(region) ?? []) after(use, region);
     }
     let phase = earliest;
-    while (phase < phases.length && phases[phase].lanes !== step.lanes) phase++;
+    const mixes = (lanes: Lanes | undefined) => !lanes || lanes === shares;
+    const fits = ({ lanes }: PhasePlan) => lanes === step.lanes || (mixes(lanes) && mixes(step.lanes));
+    while (phase < phases.length && !fits(phases[phase])) phase++;
     if (phase === phases.length) phases.push({ lanes: step.lanes, steps: [] });
+    phases[phase].lanes ??= step.lanes;
     phases[phase].steps.push(step);
     const useOf = (region: Region): Use => ({ phase, lanes: step.lanes, own: step.own?.includes(region) ?? false });
     for (const region of step.reads) {

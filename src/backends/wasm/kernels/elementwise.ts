@@ -2,12 +2,14 @@
 import { sizeOf } from '../../../base/arrays.js';
 import type { BackwardOperation, ForwardOperation, Tensor } from '../../../graph/tensor.js';
 import type { ActivationName } from '../../../ops/activations.js';
-import { type FunctionBuilder, f32x4, type Local, type V128, v128 } from '../../../runtime/wasm/index.js';
+import { type FunctionBuilder, f32x4, i32, type Local, type V128, v128 } from '../../../runtime/wasm/index.js';
+import { type Share, shareOf } from '../layout.js';
 import type { Kernel, Lowering } from '../lowering.js';
 import type { Region } from '../steps.js';
 import { derivative, value } from './functions.js';
 import { columnSums } from './row-sums.js';
 import { loopVectors, mapRows, rowStep, storeLanes } from './rows.js';
+import { elementStep, shareRows } from './shares.js';
 import { forVectors, sumLanes, vectorsIn } from './vectors.js';
 
 type Gradient = Tensor | undefined;
@@ -15,6 +17,8 @@ type Gradient = Tensor | undefined;
 interface Place {
   read(tensor: Tensor): Region;
   write(tensor: Tensor): Region;
+  /** one of the tensors */
+  readonly like: Tensor;
   /** where the tensors are in rows */
   readonly rows?: { readonly rows: number; readonly width: number };
 }
@@ -29,6 +33,7 @@ function placement(l: Lowering, forward: ForwardOperation, tensors: readonly Gra
   if (shape.length > 1 && l.runsInRows(forward, present)) {
     const width = shape[shape.length - 1];
     return {
+      like: present[0],
       rows: { rows: sizeOf(shape) / width, width },
       read: (tensor) => l.plain(tensor),
       write: (tensor) => l.writeRows(tensor),
@@ -37,6 +42,7 @@ function placement(l: Lowering, forward: ForwardOperation, tensors: readonly Gra
   const there = present.find((tensor) => l.inLanes(tensor));
   const samples = there && l.samplesOf(there);
   return {
+    like: present[0],
     read: (tensor: Tensor) => (samples ? l.lanes(tensor, samples) : l.plain(tensor)),
     write: (tensor: Tensor) => (samples ? l.writeLanes(tensor, samples) : l.writePlain(tensor)),
   };
@@ -49,16 +55,32 @@ function map(
   inputs: readonly Region[],
   output: Region,
   compute: (f: FunctionBuilder, values: Local<'v128'>[]) => V128,
-  rows?: Place['rows'],
+  { rows, like }: Place,
 ): void {
   if (rows) {
     mapRows(l, label, inputs, output, rows, compute, label.includes('activation') ? 2 : 4);
     return;
   }
+  const unroll = label.includes('activation') ? 1 : 4;
+  if (!output.lanes) {
+    elementStep(l, {
+      label,
+      like,
+      elements: [...inputs, output],
+      writes: [output],
+      unroll,
+      emit:
+        ({ f }, pointers) =>
+        (offset) => {
+          const values = inputs.map((_, k) => f.let(v128.load(pointers[k], offset)));
+          f.store(pointers[inputs.length], compute(f, values), offset);
+        },
+    });
+    return;
+  }
   l.step(label, output.lanes, inputs, [output], ({ f, pointer }) => {
     const sources = inputs.map((region) => pointer(region));
     const target = pointer(output);
-    const unroll = label.includes('activation') ? 1 : 4;
     forVectors(
       f,
       vectorsIn(output.words),
@@ -88,7 +110,7 @@ export const activation: Kernel = {
     const x = one(inputs.x);
     const place = placement(l, operation, [x]);
     const y = place.write(one(outputs.y));
-    map(l, `activation ${kind}`, [place.read(x)], y, (f, [v]) => value(f, kind, v), place.rows);
+    map(l, `activation ${kind}`, [place.read(x)], y, (f, [v]) => value(f, kind, v), place);
   },
   backward(l, operation) {
     const { kind } = operation.forward.attributes as { kind: ActivationName };
@@ -100,7 +122,7 @@ export const activation: Kernel = {
     if (!dy) return writeZeros(l, place.write(dx));
     const sources = [place.read(x), place.read(dy)];
     const slope = (f: FunctionBuilder, [v, g]: V128[]) => f32x4.mul(g, derivative(f, kind, v));
-    map(l, `activation ${kind} backward`, sources, place.write(dx), slope, place.rows);
+    map(l, `activation ${kind} backward`, sources, place.write(dx), slope, place);
   },
 };
 
@@ -110,7 +132,7 @@ export const scale: Kernel = {
     const { factor } = attributes as { factor: number };
     const place = placement(l, operation, [one(inputs.x)]);
     const y = place.write(one(outputs.y));
-    map(l, 'scale', [place.read(one(inputs.x))], y, (f, [v]) => f32x4.mul(v, f.all(factor)), place.rows);
+    map(l, 'scale', [place.read(one(inputs.x))], y, (f, [v]) => f32x4.mul(v, f.all(factor)), place);
   },
   backward(l, operation) {
     const { factor } = operation.forward.attributes as { factor: number };
@@ -119,7 +141,7 @@ export const scale: Kernel = {
     if (!dx) return;
     const place = placement(l, operation.forward, [dy ?? one(operation.forward.inputs.x)]);
     if (!dy) return writeZeros(l, place.write(dx));
-    map(l, 'scale backward', [place.read(dy)], place.write(dx), (f, [g]) => f32x4.mul(g, f.all(factor)), place.rows);
+    map(l, 'scale backward', [place.read(dy)], place.write(dx), (f, [g]) => f32x4.mul(g, f.all(factor)), place);
   },
 };
 
@@ -129,14 +151,14 @@ export const sum: Kernel = {
     const terms = inputs.terms as readonly Tensor[];
     const place = placement(l, operation, terms);
     const total = (_: FunctionBuilder, values: V128[]) => values.reduce((sofar, v) => f32x4.add(sofar, v));
-    map(l, 'sum', terms.map(place.read), place.write(one(outputs.y)), total, place.rows);
+    map(l, 'sum', terms.map(place.read), place.write(one(outputs.y)), total, place);
   },
   backward(l, operation) {
     const dy = gradientOf(operation, 'y');
     for (const term of operation.outputs.terms as readonly Gradient[]) {
       if (!term) continue;
       const place = placement(l, operation.forward, [dy ?? term]);
-      if (dy) map(l, 'sum backward', [place.read(dy)], place.write(term), (_, [g]) => g, place.rows);
+      if (dy) map(l, 'sum backward', [place.read(dy)], place.write(term), (_, [g]) => g, place);
       else writeZeros(l, place.write(term));
     }
   },
@@ -154,15 +176,21 @@ function pair(
   bLength: number,
   output: Region,
   compute: (f: FunctionBuilder, a: V128, b: V128) => V128,
-  rows?: Place['rows'],
+  place: Place,
 ): void {
   const { lanes } = output;
+  const { rows, like } = place;
   if (b.lanes || (!lanes && b.words === a.words)) {
-    map(l, label, [a, b], output, (f, [x, y]) => compute(f, x, y), rows);
+    map(l, label, [a, b], output, (f, [x, y]) => compute(f, x, y), place);
     return;
   }
   if (rows?.width === bLength) {
     pairRows(l, label, a, b, output, rows, compute);
+    return;
+  }
+  const share = lanes ? undefined : shareOf(like.shape);
+  if (share?.width === bLength) {
+    pairShares(l, label, a, b, output, share, compute);
     return;
   }
   l.step(label, lanes, [a, b], [output], ({ f, pointer, at }) => {
@@ -229,6 +257,40 @@ function pairRows(
   });
 }
 
+/** The same in shares of a large tensor. */
+function pairShares(
+  l: Lowering,
+  label: string,
+  a: Region,
+  b: Region,
+  output: Region,
+  share: Share,
+  compute: (f: FunctionBuilder, a: V128, b: V128) => V128,
+): void {
+  const { width } = share;
+  const own = [a, output];
+  l.step(
+    label,
+    l.shares,
+    [a, b],
+    [output],
+    (emission) => {
+      const { f, pointer } = emission;
+      const { first, count } = shareRows(emission, share);
+      const [source, target] = own.map((region) => f.let(i32.add(pointer(region), i32.mul(first, width * 4))));
+      f.forRange(0, count, 1, () => {
+        const [x, y, to] = [f.let(source), pointer(b), f.let(target)];
+        loopVectors(f, width, [x, y, to], (offset, lanes) => {
+          storeLanes(f, to, compute(f, v128.load(x, offset), v128.load(y, offset)), lanes, offset);
+        });
+        f.add(source, width * 4);
+        f.add(target, width * 4);
+      });
+    },
+    own,
+  );
+}
+
 /** Whether b is a true tail of a: a parameter that is used for every sample. */
 const isTail = (a: Tensor, b: Tensor) => b.shape.length < a.shape.length;
 
@@ -246,7 +308,7 @@ function binaryKernel(
       const tail = isTail(a, b);
       const place = placement(l, operation, tail ? [a] : [a, b]);
       const other = tail ? l.plain(b) : place.read(b);
-      pair(l, name, place.read(a), other, sizeOf(b.shape), place.write(one(outputs.y)), compute, place.rows);
+      pair(l, name, place.read(a), other, sizeOf(b.shape), place.write(one(outputs.y)), compute, place);
     },
     backward(l, operation) {
       const a = one(operation.forward.inputs.a);
@@ -263,13 +325,13 @@ function binaryKernel(
       }
       const other = tail ? l.plain(b) : place.read(b);
       const length = sizeOf(b.shape);
-      if (da) pair(l, `${name} backward a`, place.read(dy), other, length, place.write(da), backwardA, place.rows);
+      if (da) pair(l, `${name} backward a`, place.read(dy), other, length, place.write(da), backwardA, place);
       if (!db) return;
       const mine = place.read(a);
       const g = place.read(dy);
       if (!tail) {
         const slope = (f: FunctionBuilder, [x, y]: V128[]) => backwardB(f, x, y);
-        map(l, `${name} backward b`, [g, mine], place.write(db), slope, place.rows);
+        map(l, `${name} backward b`, [g, mine], place.write(db), slope, place);
         return;
       }
       if (place.rows?.width === length) {
@@ -368,7 +430,7 @@ export const keepAbove: Kernel = {
       const value = f.let(a);
       return v128.bitselect(value, f32x4.mul(value, f.all(factor)), f32x4.gt(value, b));
     };
-    pair(l, 'keepAbove', place.read(x), other, sizeOf(threshold.shape), place.write(one(outputs.y)), kept, place.rows);
+    pair(l, 'keepAbove', place.read(x), other, sizeOf(threshold.shape), place.write(one(outputs.y)), kept, place);
   },
 };
 
@@ -381,16 +443,22 @@ export const interpolate: Kernel = {
       const from = l.plain(a[k]);
       const to = l.plain(b[k]);
       const target = l.writePlain(y);
-      l.step('interpolate', undefined, [from, to, weight], [target], ({ f, pointer, at }) => {
-        const w = f.let(v128.load32Splat(at(weight).base, at(weight).offset));
-        const pointers = [pointer(from), pointer(to), pointer(target)];
-        forVectors(f, vectorsIn(target.words), pointers, (offset) => {
-          const start = f.let(v128.load(pointers[0], offset));
-          const end = f.let(v128.load(pointers[1], offset));
-          const moved = f.madd(w, f32x4.sub(end, start), start);
-          // Equal ends stay as they are, infinite ones too.
-          f.store(pointers[2], v128.bitselect(start, moved, f32x4.eq(start, end)), offset);
-        });
+      elementStep(l, {
+        label: 'interpolate',
+        like: y,
+        elements: [from, to, target],
+        reads: [from, to, weight],
+        writes: [target],
+        emit({ f, at }, pointers) {
+          const w = f.let(v128.load32Splat(at(weight).base, at(weight).offset));
+          return (offset) => {
+            const start = f.let(v128.load(pointers[0], offset));
+            const end = f.let(v128.load(pointers[1], offset));
+            const moved = f.madd(w, f32x4.sub(end, start), start);
+            // Equal ends stay as they are, infinite ones too.
+            f.store(pointers[2], v128.bitselect(start, moved, f32x4.eq(start, end)), offset);
+          };
+        },
       });
     });
   },

@@ -9,8 +9,9 @@ import {
   select,
   v128,
 } from '../../../runtime/wasm/index.js';
-import type { Lanes } from '../layout.js';
+import type { Lanes, Share } from '../layout.js';
 import type { Address, Region, Step } from '../steps.js';
+import { forVectorsOf, wordsOf } from './shares.js';
 import { forVectors, laneMask, transpose, vectorsIn } from './vectors.js';
 
 /** Pointers to four samples of a row-major array of `elements` words each; lanes past the end point at the last sample. */
@@ -108,22 +109,32 @@ export function unpackStep(from: Region, to: Region, elements: number): Step {
   };
 }
 
-/** to = Σ over the groups, in their order, of their parts. */
-export function reduceStep(part: Region, to: Region): Step {
+/** to = Σ over the groups, in their order, of their parts; in shares where it is large. */
+export function reduceStep(part: Region, to: Region, shared?: { lanes: Lanes; share: Share }): Step {
   const { groups } = part.lanes!;
   return {
     label: `reduce ${part.words}`,
+    lanes: shared?.lanes,
     reads: [part],
     writes: [to],
-    emit({ f, pointer, partOf }) {
+    own: shared ? [to] : [],
+    emit(emission) {
+      const { f, pointer, partOf } = emission;
       const target = pointer(to);
       const first = f.let(partOf(part, 0).base);
       const shifts = Array.from({ length: groups }, (_, g) => partOf(part, g).offset);
-      forVectors(f, vectorsIn(part.words), [target, first], (offset) => {
+      const add = (offset: number) => {
         let sum = v128.load(first, shifts[0] + offset);
         for (let g = 1; g < groups; g++) sum = f32x4.add(sum, v128.load(first, shifts[g] + offset));
         f.store(target, sum, offset);
-      });
+      };
+      if (!shared) {
+        forVectors(f, vectorsIn(part.words), [target, first], add);
+        return;
+      }
+      const { start, words } = wordsOf(emission, shared.share);
+      for (const pointer of [target, first]) f.add(pointer, i32.shl(start, 2));
+      forVectorsOf(f, words, [target, first], add);
     },
   };
 }

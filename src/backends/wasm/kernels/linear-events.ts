@@ -14,28 +14,70 @@ import {
   type Local,
   v128,
 } from '../../../runtime/wasm/index.js';
-import type { Lanes } from '../layout.js';
+import { type Lanes, shareOf } from '../layout.js';
 import type { EventRegions, Lowering } from '../lowering.js';
 import type { Emission, Region } from '../steps.js';
+import { storeLanes } from './rows.js';
+import { shareRows } from './shares.js';
 import { forVectors, transpose, vectorsIn } from './vectors.js';
 
 /** Words of a row, filled up to whole vectors. */
 const padded = (width: number) => 4 * vectorsIn(width);
 
-/** to[k, n] = from[n, k]; rows of `to` are padded, and what lies beyond the matrix is never used. */
-function emitTransposed(f: FunctionBuilder, from: I32, to: I32, rows: number, columns: number, toRow: number): void {
-  const source = f.let(from);
-  const target = f.let(to);
-  f.forRange(0, rows, 1, () => {
-    const [a, b] = [f.let(source), f.let(target)];
-    f.forRange(0, columns, 1, () => {
-      f.store(b, f32.load(a));
-      f.add(a, 4);
-      f.add(b, toRow * 4);
+/**
+ * The columns of the weights one after another, to[k, n] = factor[k] · matrix[n, start + k]. Rows are padded to whole vectors,
+ * with what nobody uses, but numbers: arithmetic on what was there before may be slow.
+ */
+function columnsOf(l: Lowering, weight: Tensor): Region {
+  const [width, depth] = weight.shape;
+  const rowWords = padded(width);
+  const { matrix, start, factor } = l.weightSource(weight);
+  const stride = matrix.shape[1] * 4;
+  const [source, factors] = [l.plain(matrix), factor && l.plain(factor)];
+  const columns = l.region(depth * rowWords);
+  const share = shareOf([depth, rowWords]);
+  const own = share ? [columns] : [];
+  const emit = (emission: Emission) => {
+    const { f, pointer } = emission;
+    const { first, count } = share ? shareRows(emission, share) : { first: i32.const(0), count: i32.const(depth) };
+    const from = f.let(i32.add(pointer(source), i32.add(start * 4, i32.shl(first, 2))));
+    const scale = factors && f.let(i32.add(pointer(factors), i32.shl(first, 2)));
+    const to = f.let(i32.add(pointer(columns), i32.mul(first, rowWords * 4)));
+    f.forRange(0, i32.shrU(count, 2), 1, () => {
+      const [row, target] = [f.let(from), f.let(to)];
+      const four = scale && [0, 1, 2, 3].map((k) => f.let(v128.load32Splat(scale, k * 4)));
+      const turn = (rows: number) => {
+        const values = [0, 1, 2, 3].map((n) => f.let(v128.load(row, Math.min(n, rows - 1) * stride)));
+        transpose(f, values).forEach((value, k) => {
+          f.store(target, four ? f32x4.mul(value, four[k]) : value, k * rowWords * 4);
+        });
+      };
+      f.forRange(0, Math.floor(width / 4), 1, () => {
+        turn(4);
+        f.add(row, 4 * stride);
+        f.add(target, 16);
+      });
+      if (width % 4) f.scope(() => turn(width % 4));
+      f.add(from, 16);
+      f.add(to, rowWords * 16);
+      if (scale) f.add(scale, 16);
     });
-    f.add(source, columns * 4);
-    f.add(target, 4);
-  });
+    if (depth % 4 === 0) return;
+    f.forRange(0, i32.and(count, 3), 1, () => {
+      const [row, target] = [f.let(from), f.let(to)];
+      f.fill(target, 0, rowWords * 4);
+      f.forRange(0, width, 1, () => {
+        f.store(target, scale ? f32.mul(f32.load(row), f32.load(scale)) : f32.load(row));
+        f.add(row, stride);
+        f.add(target, 4);
+      });
+      f.add(from, 4);
+      f.add(to, rowWords * 4);
+      if (scale) f.add(scale, 4);
+    });
+  };
+  l.step('linear events, columns', share && l.shares, [source, factors], [columns], emit, own);
+  return columns;
 }
 
 interface Walk {
@@ -121,21 +163,16 @@ function forFeatures(
 export function linearEvents(
   l: Lowering,
   x: Tensor,
-  weight: Region,
+  weight: Tensor,
   bias: Region | undefined,
   y: Tensor,
   lanes: Lanes,
 ): void {
-  const [, steps, depth] = x.shape;
+  const [, steps] = x.shape;
   const width = y.shape[2];
   const rowWords = padded(width);
   const events = l.events(x);
-  const columns = l.region(depth * rowWords);
-  l.step('linear events, columns', undefined, [weight], [columns], ({ f, pointer }) => {
-    // Padding must hold numbers: arithmetic on what was there before may be slow.
-    if (width < rowWords) f.fill(pointer(columns), 0, columns.words * 4);
-    emitTransposed(f, pointer(weight), pointer(columns), width, depth, rowWords);
-  });
+  const columns = columnsOf(l, weight);
   const scratch = l.region(4 * rowWords, lanes);
   const target = l.writeLanes(y);
   const reads = [events.offsets, events.heads, columns, bias];
@@ -182,6 +219,33 @@ export function linearEvents(
   });
 }
 
+/** Columns to rows: part[n, k] = sums[k, n] */
+function emitRows(f: FunctionBuilder, sums: I32, part: I32, width: number, depth: number): void {
+  const rowBytes = padded(width) * 4;
+  const [from, to] = [f.let(sums), f.let(part)];
+  const four = (columns: number) => {
+    const [source, target] = [f.let(from), f.let(to)];
+    const turn = (rows: number) => {
+      const values = [0, 1, 2, 3].map((k) => f.let(v128.load(source, Math.min(k, columns - 1) * rowBytes)));
+      transpose(f, values)
+        .slice(0, rows)
+        .forEach((value, n) => {
+          storeLanes(f, target, value, columns, n * depth * 4);
+        });
+    };
+    f.forRange(0, Math.floor(width / 4), 1, () => {
+      turn(4);
+      f.add(source, 16);
+      f.add(target, depth * 16);
+    });
+    if (width % 4) f.scope(() => turn(width % 4));
+    f.add(from, columns * rowBytes);
+    f.add(to, columns * 4);
+  };
+  f.forRange(0, Math.floor(depth / 4), 1, () => four(4));
+  if (depth % 4) f.scope(() => four(depth % 4));
+}
+
 /** dW[n, channel] = Σ over events of value · dy[n] */
 export function linearEventsGradient(l: Lowering, x: Tensor, dy: Region, dWeight: Tensor, lanes: Lanes): void {
   const [, steps, depth] = x.shape;
@@ -224,18 +288,7 @@ export function linearEventsGradient(l: Lowering, x: Tensor, dy: Region, dWeight
         );
       },
     });
-    // Columns to rows: part[n, k] = sums[k, n]
-    const [from, to] = [f.let(matrix), pointer(part)];
-    f.forRange(0, depth, 1, () => {
-      const [a, b] = [f.let(from), f.let(to)];
-      f.forRange(0, width, 1, () => {
-        f.store(b, f32.load(a));
-        f.add(a, 4);
-        f.add(b, depth * 4);
-      });
-      f.add(from, rowWords * 4);
-      f.add(to, 4);
-    });
+    emitRows(f, matrix, pointer(part), width, depth);
   });
   finish();
 }

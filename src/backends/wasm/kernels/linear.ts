@@ -69,15 +69,15 @@ export const linear: Kernel = {
       linearRows(l, operation);
       return;
     }
-    const weight = l.plain(inputs.weight as Tensor);
     const bias = inputs.bias && l.plain(inputs.bias as Tensor);
     const [width, depth] = (inputs.weight as Tensor).shape;
     const { samples, steps } = sequenceOf((outputs.y as Tensor).shape);
     const lanes = l.lanesFor(samples);
     if (x.kind === 'events') {
-      linearEvents(l, x, weight, bias, outputs.y as Tensor, lanes);
+      linearEvents(l, x, inputs.weight as Tensor, bias, outputs.y as Tensor, lanes);
       return;
     }
+    const weight = l.plain(inputs.weight as Tensor);
     const source = l.lanes(x);
     const y = l.writeLanes(outputs.y as Tensor);
     l.step(`linear ${depth} to ${width}`, lanes, [source, weight, bias], [y], ({ f, pointer }) => {

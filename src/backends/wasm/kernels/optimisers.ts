@@ -2,12 +2,12 @@
  * @file Adam, Adamax and global-norm clipping. What changes from step to step (step size, bias corrections) is computed on
  * the host in float64. Moments below 1e-30 become zero: those of synapses that died would decay into subnormal numbers.
  */
-import { sizeOf } from '../../../base/arrays.js';
 import type { ForwardOperation, Tensor } from '../../../graph/tensor.js';
 import type { AdamAttributes } from '../../../ops/optimisers.js';
 import { type FunctionBuilder, f32, f32x4, f64, f64x2, i32x4, type V128, v128 } from '../../../runtime/wasm/index.js';
 import type { Kernel, Lowering } from '../lowering.js';
-import { flush, forVectors, vectorsIn } from './vectors.js';
+import { elementStep } from './shares.js';
+import { flush } from './vectors.js';
 
 type List = readonly Tensor[];
 
@@ -41,29 +41,30 @@ function optimiser(
           listed(inputs, 'second')[k],
         ].map((tensor) => l.plain(tensor));
         const to = ['parameters', 'first', 'second'].map((key) => l.writePlain(listed(results, key)[k]));
-        l.step(name, undefined, [...from, numbers, scale], to, ({ f, pointer, at }) => {
-          const start = at(numbers);
-          const splats = Array.from({ length: count }, (_, i) =>
-            f.let(v128.load32Splat(start.base, start.offset + i * 4)),
-          );
-          const factor = scale && f.let(v128.load32Splat(pointer(scale)));
-          const sources = from.map((region) => pointer(region));
+        elementStep(l, {
+          label: name,
+          like: parameter,
           // Written over what was read where it is the same variable.
-          const targets = to.map((region) => pointer(region));
-          forVectors(
-            f,
-            vectorsIn(sizeOf(parameter.shape)),
-            [...sources, ...targets],
-            (offset) => {
-              const [p, gradient, m, v] = sources.map((source) => f.let(v128.load(source, offset)));
+          elements: [...from, ...to],
+          reads: [...from, numbers, scale],
+          writes: to,
+          unroll: 2,
+          emit({ f, pointer, at }, pointers) {
+            const start = at(numbers);
+            const splats = Array.from({ length: count }, (_, i) =>
+              f.let(v128.load32Splat(start.base, start.offset + i * 4)),
+            );
+            const factor = scale && f.let(v128.load32Splat(pointer(scale)));
+            const targets = pointers.slice(from.length);
+            return (offset) => {
+              const [p, gradient, m, v] = from.map((_, i) => f.let(v128.load(pointers[i], offset)));
               const g = factor ? f.let(f32x4.mul(gradient, factor)) : gradient;
               const next = update(f, { p, g, m, v, scalars: splats }, settings);
               f.store(targets[0], next.p, offset);
               f.store(targets[1], next.m, offset);
               f.store(targets[2], next.v, offset);
-            },
-            2,
-          );
+            };
+          },
         });
       });
     },

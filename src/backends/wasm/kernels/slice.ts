@@ -3,11 +3,12 @@ import type { Tensor } from '../../../graph/tensor.js';
 import { type SliceAttributes, sliceGeometry } from '../../../ops/slice.js';
 import type { FunctionBuilder, I32, Local } from '../../../runtime/wasm/index.js';
 import { i32, v128 } from '../../../runtime/wasm/index.js';
-import { samplesOf } from '../layout.js';
+import { samplesOf, shareOf } from '../layout.js';
 import type { Kernel, Lowering } from '../lowering.js';
 import type { Region } from '../steps.js';
 import { writeZeros } from './elementwise.js';
 import { loopVectors, rowStep, storeLanes } from './rows.js';
+import { shareRows } from './shares.js';
 
 /** Copies `outer` runs of `words` words, with these distances in words from run to run. */
 function copyRuns(
@@ -43,6 +44,15 @@ function alongRows(x: Tensor, attributes: SliceAttributes) {
   const { outer, extent, inner } = sliceGeometry(x.shape, attributes);
   const { start, end } = attributes;
   return inner === 1 && !attributes.squeeze ? { rows: outer, width: extent, start, taken: end - start } : undefined;
+}
+
+/** A slice of the columns of a large matrix that is plain, with its shares. */
+function acrossShares(l: Lowering, x: Tensor, attributes: SliceAttributes, hint?: Tensor) {
+  const { start, end } = attributes;
+  const { at } = sliceGeometry(x.shape, attributes);
+  const share = x.shape.length === 2 && at === 1 && !attributes.squeeze ? shareOf(x.shape) : undefined;
+  if (!share || l.inLanes(x) || (hint && l.inLanes(hint))) return undefined;
+  return { share, start, taken: end - start };
 }
 
 /** Copies one stretch of every row. */
@@ -85,6 +95,27 @@ export const slice: Kernel = {
       });
       return;
     }
+    const columns = acrossShares(l, x, attributes as SliceAttributes);
+    if (columns) {
+      const [from, to] = [l.plain(x), l.writePlain(y)];
+      const { share, taken } = columns;
+      l.step(
+        'slice',
+        l.shares,
+        [from],
+        [to],
+        (emission) => {
+          const { f, pointer } = emission;
+          const { first, count } = shareRows(emission, share);
+          const source = f.let(i32.add(pointer(from), i32.mul(first, share.width * 4)));
+          f.add(source, columns.start * 4);
+          const target = f.let(i32.add(pointer(to), i32.mul(first, taken * 4)));
+          copyRows(f, count, [source, share.width], [target, taken], taken);
+        },
+        [from, to],
+      );
+      return;
+    }
     const { lanes, outer, extent, inner } = place(l, x, attributes as SliceAttributes);
     const from = lanes ? l.lanes(x) : l.plain(x);
     const to = lanes ? l.writeLanes(y, lanes.samples) : l.writePlain(y);
@@ -119,6 +150,30 @@ export const slice: Kernel = {
           copyRows(f, count, [rowsOf(from, cut.taken), cut.taken], [target, cut.width], cut.taken);
         },
       });
+      return;
+    }
+    const columns = acrossShares(l, x, attributes, dy);
+    if (columns) {
+      const into = l.writePlain(dx);
+      if (!dy) return writeZeros(l, into);
+      const from = l.plain(dy);
+      const { share, taken } = columns;
+      l.step(
+        'slice backward',
+        l.shares,
+        [from],
+        [into],
+        (emission) => {
+          const { f, pointer } = emission;
+          const { first, count } = shareRows(emission, share);
+          const source = f.let(i32.add(pointer(from), i32.mul(first, taken * 4)));
+          const target = f.let(i32.add(pointer(into), i32.mul(first, share.width * 4)));
+          f.fill(target, 0, i32.mul(count, share.width * 4));
+          f.add(target, columns.start * 4);
+          copyRows(f, count, [source, taken], [target, share.width], taken);
+        },
+        [from, into],
+      );
       return;
     }
     const { lanes, outer, extent, inner } = place(l, x, attributes, dy);
