@@ -1,4 +1,5 @@
 export * from './bounded-cache.js';
+export type { ChecksumForm, RecordingChecksum } from './checksums.js';
 export * from './neuronio/index.js';
 export * from './prefetch.js';
 export * from './shd/index.js';

@@ -11,6 +11,8 @@ export interface Npz {
   /** The arrays' names, in the archive's order. */
   readonly keys: readonly string[];
   has(key: string): boolean;
+  /** CRC-32 of an array's `.npy` file, as the archive's directory tells it; undefined where there is no such array. */
+  checksum(key: string): number | undefined;
   /** One array; refuses a name that the archive lacks. */
   read(key: string): Promise<FileArray>;
 }
@@ -23,6 +25,7 @@ export async function openNpz(source: ByteSource, limits: ZipLimits = {}): Promi
     name: source.name,
     keys,
     has: (key) => archive.has(`${key}.npy`),
+    checksum: (key) => archive.entries.find(({ name }) => name === `${key}.npy`)?.crc,
     async read(key) {
       if (!archive.has(`${key}.npy`)) {
         throw inputError(`openNpz: ${source.name}`, `an array ${key}`, keys.length ? keys.join(', ') : 'no arrays');

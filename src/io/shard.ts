@@ -52,17 +52,22 @@ export interface ShardEntry {
   readonly attributes: Attributes;
 }
 
-interface Located extends ShardEntry {
+/** What the index says of a sample. */
+export interface IndexedEntry extends ShardEntry {
+  /** CRC-32 of its block; `read` refuses a block of another. */
+  readonly crc: number;
+}
+
+interface Located extends IndexedEntry {
   readonly offset: number;
   readonly length: number;
-  readonly crc: number;
 }
 
 export interface Shard {
   readonly name: string;
   readonly header: ShardHeader;
   /** What the index says of every sample. */
-  readonly entries: readonly ShardEntry[];
+  readonly entries: readonly IndexedEntry[];
   /**
    * The i-th sample; `arrays` limits which named arrays are unpacked. `from` is the source to read from where the one
    * that the shard was opened with is closed.

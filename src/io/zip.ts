@@ -25,12 +25,13 @@ export interface ZipEntry {
   readonly size: number;
   /** Bytes that it takes in the archive. */
   readonly compressedSize: number;
+  /** CRC-32 of its content, as the directory tells it; `read` refuses a content of another. */
+  readonly crc: number;
 }
 
 interface Located extends ZipEntry {
   readonly method: number;
   readonly flags: number;
-  readonly crc: number;
   /** Where its local header starts. */
   readonly offset: number;
 }

@@ -4,6 +4,7 @@
  */
 import { DendraError, inputError } from '../../base/errors.js';
 import { boundedCache } from '../bounded-cache.js';
+import { checksumOfNumbers, type RecordingChecksum } from '../checksums.js';
 import { type LabelKind, type Simulation, simulationBytes } from './simulation.js';
 
 export type NeuronIOKind = 'npz' | 'pickle' | 'shard' | 'memory';
@@ -20,6 +21,7 @@ export interface SimulationInfo {
 /** One simulation of a file: what is known, and how to load it. */
 export interface SimulationEntry {
   readonly info: SimulationInfo;
+  readonly checksum?: RecordingChecksum;
   load(): Promise<Simulation>;
 }
 
@@ -33,6 +35,8 @@ export interface NeuronIODataset {
   readonly labels: LabelKind;
   /** The i-th simulation. */
   load(i: number): Promise<Simulation>;
+  /** The checksum of the i-th simulation, as its file told it when it was opened; undefined where none is known. */
+  checksum?(i: number): Promise<RecordingChecksum | undefined>;
 }
 
 export interface NeuronIOOptions {
@@ -68,6 +72,7 @@ export function neuronioDataset(entries: readonly SimulationEntry[], options: Ne
       }
       return kept(i);
     },
+    checksum: async (i) => entries[i].checksum,
   };
 }
 
@@ -82,8 +87,14 @@ export function inMemory(simulations: readonly Simulation[]): NeuronIODataset {
         durationMs: simulation.durationMs,
         exactSpikeTimes: simulation.exactSpikeTimes,
       },
+      checksum: checksumOfSimulation(simulation),
       load: async () => simulation,
     })),
     { cacheBytes: 0 },
   );
+}
+
+/** The checksum of what is trained on of a simulation in memory. */
+export function checksumOfSimulation({ inputs, somaMv, outputSpikesMs }: Simulation): RecordingChecksum {
+  return checksumOfNumbers([inputs.offsets, inputs.channels, somaMv, outputSpikesMs]);
 }

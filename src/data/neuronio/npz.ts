@@ -1,6 +1,7 @@
 /** @file NeuronIO simulations in `.npz`, one per file: the layout of dendra's own simulations and its reference data. */
 import { inputError } from '../../base/errors.js';
 import { type ByteSource, emptyArray, encodeNpz, type FileArray, type Npz, openNpz } from '../../io/index.js';
+import { checksumOfNumbers, type RecordingChecksum } from '../checksums.js';
 import { inputTimesMs, neuronioSegments, type Simulation, sortInputSpikes } from './simulation.js';
 
 const required = ['ex_seg', 'ex_t', 'inh_seg', 'inh_t', 'soma', 'out_spikes'];
@@ -8,6 +9,12 @@ const required = ['ex_seg', 'ex_t', 'inh_seg', 'inh_t', 'soma', 'out_spikes'];
 /** Whether an archive holds a NeuronIO simulation, by the names of its arrays. */
 export function isNeuronIONpz(npz: Npz): boolean {
   return required.every((key) => npz.has(key));
+}
+
+/** The checksums of a simulation's arrays, as one. */
+export function checksumOfNpz(npz: Npz): RecordingChecksum {
+  const sums = Uint32Array.from(required, (key) => npz.checksum(key) ?? 0);
+  return { form: 'npz', crc: checksumOfNumbers([sums]).crc };
 }
 
 /** The simulation in a `.npz` file; its spike times are exact. */

@@ -13,8 +13,14 @@ import {
   unpackSample,
 } from '../../io/index.js';
 import { listFiles, withFile } from '../../runtime/index.js';
-import { type NeuronIODataset, type NeuronIOOptions, neuronioDataset, type SimulationEntry } from './dataset.js';
-import { isNeuronIONpz, nameFromPath, readNeuronIONpz } from './npz.js';
+import {
+  checksumOfSimulation,
+  type NeuronIODataset,
+  type NeuronIOOptions,
+  neuronioDataset,
+  type SimulationEntry,
+} from './dataset.js';
+import { checksumOfNpz, isNeuronIONpz, nameFromPath, readNeuronIONpz } from './npz.js';
 import { looksLikePickle, readNeuronIOPickle } from './pickle.js';
 import { hasExactTimes, isNeuronIOShard, sampleFromSimulation, simulationFromSample } from './shards.js';
 import { neuronioChannels } from './simulation.js';
@@ -97,17 +103,19 @@ async function npzEntries(source: ByteSource, reopen: Reopen): Promise<Simulatio
   if (!isNeuronIONpz(npz)) return undefined;
   const { shape } = await npz.read('soma');
   const info = { name: nameFromPath(source.name), file: source.name, kind: 'npz' as const, exactSpikeTimes: true };
-  return [{ info: { ...info, durationMs: shape[0] ?? 0 }, load: () => reopen(readNeuronIONpz) }];
+  const checksum = checksumOfNpz(npz);
+  return [{ info: { ...info, durationMs: shape[0] ?? 0 }, checksum, load: () => reopen(readNeuronIONpz) }];
 }
 
 async function shardEntries(source: ByteSource, reopen: Reopen): Promise<SimulationEntry[] | undefined> {
   const shard = await openShard(source);
   if (!isNeuronIOShard(shard)) return undefined;
-  return shard.entries.map(({ name, steps, attributes }, i) => {
+  return shard.entries.map(({ name, steps, attributes, crc }, i) => {
     const where = `openNeuronIO: ${source.name}: ${name}`;
     const exactSpikeTimes = hasExactTimes(where, attributes);
     return {
       info: { name, file: source.name, kind: 'shard', durationMs: steps, exactSpikeTimes },
+      checksum: { form: 'shard', crc },
       load: () => reopen(async (again) => simulationFromSample(where, await shard.read(i, undefined, again))),
     };
   });
@@ -121,6 +129,7 @@ async function pickleEntries(source: ByteSource): Promise<SimulationEntry[] | un
     const packed = await packSample(sampleFromSimulation(simulation), neuronioChannels);
     entries.push({
       info: { name, file: source.name, kind: 'pickle', durationMs, exactSpikeTimes },
+      checksum: checksumOfSimulation(simulation),
       load: async () => simulationFromSample(where, await unpackSample(where, packed, neuronioChannels)),
     });
   });

@@ -4,6 +4,7 @@
  */
 import { inputError } from '../../base/errors.js';
 import { boundedCache } from '../bounded-cache.js';
+import type { RecordingChecksum } from '../checksums.js';
 import type { SpikeTrain } from './binning.js';
 
 export type Part = 'train' | 'test';
@@ -22,6 +23,7 @@ export interface DigitInfo {
 
 export interface DigitEntry {
   readonly info: DigitInfo;
+  checksum?(): Promise<RecordingChecksum>;
   load(): Promise<SpikeTrain>;
 }
 
@@ -35,6 +37,11 @@ export interface SpokenDigits {
   indices(part: Part): Int32Array;
   /** The spikes of the i-th recording. */
   load(i: number): Promise<SpikeTrain>;
+  /**
+   * The checksum of the i-th recording, of HDF5 that of its whole file, which is read for it once; undefined where none is
+   * known.
+   */
+  checksum?(i: number): Promise<RecordingChecksum | undefined>;
 }
 
 export interface SpokenDigitsOptions {
@@ -111,6 +118,7 @@ export function spokenDigits(
       }
       return kept(i);
     },
+    checksum: async (i) => entries[i].checksum?.(),
   };
 }
 

@@ -14,6 +14,7 @@ import {
   unpackDownload,
 } from '../../io/index.js';
 import { listFiles, withFile } from '../../runtime/index.js';
+import { checksumOfFile } from '../checksums.js';
 import { type DigitEntry, type Part, type SpokenDigits, type SpokenDigitsOptions, spokenDigits } from './dataset.js';
 import { digitEntriesOfShard } from './shards.js';
 
@@ -129,13 +130,18 @@ async function readShd(source: ByteSource): Promise<DigitFile | undefined> {
   // The file's own name: not its folder's, nor that of the archive it came in.
   const baseName = source.name.split(/[\\/]|: /).at(-1) ?? source.name;
   const part: Part = /test/i.test(baseName) ? 'test' : 'train';
+  let whole: Promise<number> | undefined;
+  const checksum = async () => {
+    whole ??= checksumOfFile(source);
+    return { form: 'hdf5', crc: await whole } as const;
+  };
   const entries = Array.from(labels, (label, i): DigitEntry => {
     const info = { name: `${part}/${i}`, file: source.name, label, speaker: speakers?.[i], part };
     const load = async () => {
       const [timesS] = await times.sequences(i, 1);
       return { timesS, units: (await units.sequences(i, 1))[0] };
     };
-    return { info, load };
+    return { info, checksum, load };
   });
   return { entries, channels: shdChannels, classes };
 }

@@ -53,13 +53,14 @@ export function digitEntriesOfShard(
   if (dataset !== spokenDigitsName) return undefined;
   const where = `openSpokenDigits: ${shard.name}`;
   if (typeof attributes.classes !== 'string') throw inputError(where, 'class names', attributes.classes);
-  const entries = shard.entries.map(({ name, attributes }, i): DigitEntry => {
+  const entries = shard.entries.map(({ name, attributes, crc }, i): DigitEntry => {
     const { label, speaker, part } = attributes;
     requireInteger(`${where}: ${name}`, 'label', label, { minimum: 0 });
     if (part !== 'train' && part !== 'test') throw inputError(`${where}: ${name}`, 'part train or test', part);
     if (typeof speaker === 'boolean') throw inputError(`${where}: ${name}`, 'a speaker by number or name', speaker);
     return {
       info: { name, file: shard.name, label: label as number, speaker, part },
+      checksum: async () => ({ form: 'shard', crc }),
       load: async () => trainOfSample(`${where}: ${name}`, await shard.read(i), dtMs),
     };
   });

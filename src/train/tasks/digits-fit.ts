@@ -20,6 +20,7 @@ import {
   type DigitModelName,
   digitData,
   digitIdentity,
+  digitOverlap,
   type FitDigitsOptions,
   requireClasses,
   settleDigits,
@@ -74,11 +75,12 @@ export async function fitDigits(given: FitDigitsOptions): Promise<DigitFit> {
   const data = await digitData(options.data);
   const split = digitSplit(data, { testSpeakers: options.testSpeakers });
   requireClasses(where, data, split);
+  for (const warning of await digitOverlap(data, split)) options.warn?.(warning);
   const { plan, ...settled } = settleDigits(options, split);
   const fresh = createDigitModel({ ...options, ...settled, testSpeakers: undefined }, data);
   const { config } = fresh.model as { config: object };
   const decisive = { ...settled, config, training: plan, data: await digitIdentity(data) };
-  if (before) requireSame(where, before.config, decisive);
+  if (before) requireSame(where, before.config, decisive, options.warn);
   const { backend, precision, threads, simd, signal } = options;
   const sessionOptions = { precision, threads, simd };
   const run = { plan, backend, options, decisive, dataNames: ['data'], before, folder };

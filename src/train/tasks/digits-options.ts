@@ -25,7 +25,8 @@ import type { ProgressOutput } from '../progress.js';
 import type { ScheduleName } from '../schedules.js';
 import type { Folder } from '../storage.js';
 import type { DigitSplit } from './digits.js';
-import { fingerprintOf } from './identity.js';
+import { identityOf } from './identity.js';
+import { overlapOf, overlapText } from './overlap.js';
 
 export const digitModelNames = ['elm', 'branch-elm', 'lstm'] as const;
 export type DigitModelName = (typeof digitModelNames)[number];
@@ -119,13 +120,43 @@ export async function digitData(data: DigitData | undefined): Promise<SpokenDigi
 }
 
 /** What tells one set of recordings from another: names and labels in order and what is in them, not where they lie. */
-export async function digitIdentity({ count, info, load }: SpokenDigits) {
-  const known = info.map(({ name, label, part }) => [name, label, part]);
-  const contents = async (i: number) => {
+export async function digitIdentity(data: SpokenDigits) {
+  const known = data.info.map(({ name, label, part }) => [name, label, part]);
+  return { recordings: data.count, ...(await identityOf({ ...recordings(data), known })) };
+}
+
+const recordings = ({ count, load, checksum }: SpokenDigits) => ({
+  count,
+  contents: async (i: number) => {
     const { timesS, units } = await load(i);
     return [timesS, units];
-  };
-  return { recordings: count, fingerprint: await fingerprintOf({ count, known, contents }) };
+  },
+  checksum,
+});
+
+/**
+ * Warnings where held-out recordings are among those to train on, of the same name, label and speaker. The part of the data
+ * that a name may tell does not count: a copy of the training file is a bad test.
+ */
+export async function digitOverlap(data: SpokenDigits, { train, valid, test }: DigitSplit): Promise<string[]> {
+  const all = recordings(data);
+  const listed = (numbers: Int32Array) => ({
+    keys: Array.from(numbers, (i) => {
+      const { name, label, speaker } = data.info[i];
+      return `${label} ${speaker} ${name.replace(/^(train|test)\//, '')}`;
+    }),
+    contents: (k: number) => all.contents(numbers[k]),
+    checksum: async (k: number) => all.checksum?.(numbers[k]),
+  });
+  const warnings: string[] = [];
+  for (const [held, what] of [
+    [valid, 'recordings to validate on'],
+    [test, 'recordings to test on'],
+  ] as const) {
+    const text = overlapText(await overlapOf(listed(train), listed(held)), held.length, what);
+    if (text) warnings.push(text);
+  }
+  return warnings;
 }
 
 /** A fresh model for a task on recordings. */

@@ -2,6 +2,7 @@
 import { describe, inputError } from '../../base/errors.js';
 import { RunRecord, toJson } from '../record.js';
 import type { Folder } from '../storage.js';
+import { looked, type StoredIdentity } from './identity.js';
 
 /**
  * The run to go on with; undefined where a kill came before it had begun, and there is data to begin with.
@@ -25,22 +26,43 @@ export async function earlierRun(
   throw inputError(folder.path, `a run of ${accepts.join(' or ')}`, describe(record.config.task));
 }
 
-/** Refuses to go on with a run under other settings; names the first that differs. */
+/**
+ * Refuses to go on with a run under other settings; names the first that differs. Recordings in files of another form than
+ * the run began with, or of a run that began before their checksums were kept, are told by the fingerprint alone, with a
+ * warning.
+ */
 export function requireSame(
   where: string,
   config: Readonly<Record<string, unknown>>,
   decisive: Record<string, unknown>,
+  warn?: (message: string) => void,
 ): void {
   const now = JSON.parse(toJson(decisive)) as Record<string, unknown>;
-  for (const key of Object.keys(now)) compare(where, key, config[key], now[key]);
+  for (const key of Object.keys(now)) compare(where, key, config[key], now[key], warn);
 }
 
-function compare(where: string, path: string, before: unknown, now: unknown): void {
+function compare(
+  where: string,
+  path: string,
+  before: unknown,
+  now: unknown,
+  warn: ((message: string) => void) | undefined,
+): void {
+  if (path.endsWith('.stored')) {
+    const [earlier, later] = [before as StoredIdentity | undefined, now as StoredIdentity | undefined];
+    if (earlier?.form !== later?.form) {
+      const forms = `checksums of ${earlier?.form ?? 'nothing'} as the run began, of ${later?.form ?? 'nothing'} now`;
+      warn?.(
+        `\`${path}\` can't be compared (${forms}): only names, durations and the contents of ${looked} recordings were`,
+      );
+      return;
+    }
+  }
   const isRecord = (value: unknown): value is Record<string, unknown> =>
     value !== null && typeof value === 'object' && !Array.isArray(value);
   if (isRecord(before) && isRecord(now)) {
     for (const key of new Set([...Object.keys(before), ...Object.keys(now)]))
-      compare(where, `${path}.${key}`, before[key], now[key]);
+      compare(where, `${path}.${key}`, before[key], now[key], warn);
   } else if (JSON.stringify(before) !== JSON.stringify(now)) {
     throw inputError(where, `\`${path}\` to be ${describe(before)} as the run began`, describe(now), 'start a new run');
   }

@@ -80,7 +80,7 @@ export async function fitNeuronIO(given: FitNeuronIOOptions): Promise<FitResult>
     data: await identity(trainData),
     valid: valid ? await identity(valid) : null,
   };
-  if (before) requireSame('fitNeuronIO', before.config, decisive);
+  if (before) requireSame('fitNeuronIO', before.config, decisive, options.warn);
   const task = neuronIOTask({
     neuron,
     train: trainData,

@@ -3,14 +3,7 @@
  */
 import type { BackendChoice } from '../../backends/index.js';
 import { inputError, requireInteger, requireNumber, requireOneOf } from '../../base/errors.js';
-import {
-  type Augmentation,
-  type LabelKind,
-  type NeuronIODataset,
-  openNeuronIO,
-  type Simulation,
-  type SimulationInfo,
-} from '../../data/index.js';
+import { type Augmentation, type LabelKind, type NeuronIODataset, openNeuronIO } from '../../data/index.js';
 import type { ElmNeuron, ElmOptions, ElmPresetName } from '../../elm/index.js';
 import type { SessionOptions } from '../../graph/index.js';
 import type { ByteSource } from '../../io/index.js';
@@ -21,7 +14,8 @@ import type { ProgressOutput } from '../progress.js';
 import type { ScheduleName } from '../schedules.js';
 import type { Folder } from '../storage.js';
 import { defined } from './earlier-run.js';
-import { checksum, fingerprintOf } from './identity.js';
+import { identityOf } from './identity.js';
+import { overlapOf, overlapText } from './overlap.js';
 import { neuronIOTraining } from './presets.js';
 
 /** Files and folders by path, open sources, or a dataset. */
@@ -94,32 +88,28 @@ export async function dataset(name: 'data' | 'valid', data: NeuronIOData | undef
 }
 
 /** What tells one dataset from another: names and durations in order and what is in them, not where they lie. */
-export async function identity({ count, info, load }: NeuronIODataset) {
-  const known = info.map(({ name, durationMs }) => [name, durationMs]);
-  const contents = async (i: number) => contentsOf(await load(i));
-  return { simulations: count, fingerprint: await fingerprintOf({ count, known, contents }) };
+export async function identity(data: NeuronIODataset) {
+  const known = data.info.map(({ name, durationMs }) => [name, durationMs]);
+  return { simulations: data.count, ...(await identityOf({ ...recordings(data), known })) };
 }
 
-const contentsOf = ({ inputs, somaMv }: Simulation) => [inputs.offsets, inputs.channels, somaMv];
+const recordings = ({ count, load, checksum }: NeuronIODataset) => ({
+  count,
+  contents: async (i: number) => {
+    const { inputs, somaMv } = await load(i);
+    return [inputs.offsets, inputs.channels, somaMv];
+  },
+  checksum,
+});
 
-/**
- * A warning where simulations to validate on are among those to train on: of the same name and duration, and the same in
- * content as far as one in eight is looked into. Undefined where none is.
- */
+/** A warning where simulations to validate on are among those to train on, of the same name and duration. */
 export async function overlapWarning(data: NeuronIODataset, valid: NeuronIODataset): Promise<string | undefined> {
-  const key = ({ name, durationMs }: SimulationInfo) => `${durationMs} ${name}`;
-  const places = new Map(data.info.map((info, i) => [key(info), i]));
-  const shared = valid.info.flatMap((info, i) => {
-    const place = places.get(key(info));
-    return place === undefined ? [] : [[place, i]];
+  const listed = (dataset: NeuronIODataset) => ({
+    ...recordings(dataset),
+    keys: dataset.info.map(({ name, durationMs }) => `${durationMs} ${name}`),
   });
-  const looked = shared.filter((_, k) => k % 8 === 0);
-  for (const [place, i] of looked) {
-    const [before, now] = [contentsOf(await data.load(place)), contentsOf(await valid.load(i))];
-    if (before.some((numbers, k) => checksum(numbers) !== checksum(now[k]))) return undefined;
-  }
-  if (shared.length === 0) return undefined;
-  return `${shared.length} of ${valid.count} simulations to validate on are among those to train on: the scores say nothing of new recordings`;
+  const same = await overlapOf(listed(data), listed(valid));
+  return overlapText(same, valid.count, 'simulations to validate on');
 }
 
 /** Everything that decides the numbers, from the options, the preset and the data. */

@@ -73,7 +73,7 @@ export async function fitTokens(given: FitTokensOptions): Promise<TokenFit> {
   const { length, seed, testLengths, testSamples } = settled;
   const fresh = MambaModel.create({ ...options.model, vocabulary: sources.source.vocabulary }, seed);
   const decisive = { ...settled, model: fresh.config, training: plan, data: sources.identity };
-  if (before) requireSame(where, before.config, decisive);
+  if (before) requireSame(where, before.config, decisive, options.warn);
   const { backend, precision, threads, simd, signal } = options;
   const sessionOptions = { precision, threads, simd };
   const run = { plan, backend, options, decisive, dataNames: ['data'], before, folder };
