@@ -40,6 +40,8 @@ export function namingFlag(error: unknown, flags: Flags, values: Readonly<Record
   if (!found) return error;
   const [, option, rest] = found;
   const key = [option, otherNames[option]].find((name) => name !== undefined && name in flags);
-  if (key === undefined || values[key] === undefined) return error;
-  return new DendraError('input', `${flagName(key)}: expected ${rest}`, { cause: error });
+  if (key === undefined) return error;
+  // What a default or a preset settled can fail beside what was given.
+  const given = values[key] === undefined ? ' (by default)' : '';
+  return new DendraError('input', `${flagName(key)}: expected ${rest}${given}`, { cause: error });
 }

@@ -1,5 +1,5 @@
 /** @file The configuration of an ELM neuron: what users write, what the model holds, and the three published presets. */
-import { inputError } from '../base/errors.js';
+import { inputError, requireNumber } from '../base/errors.js';
 import { parseOptions, schema as v } from '../base/options.js';
 import { checkRange } from '../memory/timescale.js';
 
@@ -74,16 +74,11 @@ export function elmConfig(options: ElmOptions): ElmConfig {
     tauBoundMinMs: given.tauBoundMinMs ?? given.tauMinMs,
     tauBoundMaxMs: given.tauBoundMaxMs ?? given.tauMaxMs,
   };
-  checkRange('elmConfig: tau', { minMs: config.tauMinMs, maxMs: config.tauMaxMs });
-  checkRange('elmConfig: tau bounds', { minMs: config.tauBoundMinMs, maxMs: config.tauBoundMaxMs });
-  if (config.tauMinMs < config.tauBoundMinMs || config.tauMaxMs > config.tauBoundMaxMs) {
-    const bounds = `${config.tauBoundMinMs} to ${config.tauBoundMaxMs} ms`;
-    throw inputError(
-      'elmConfig',
-      `timescales within their bounds, ${bounds}`,
-      `${config.tauMinMs} to ${config.tauMaxMs} ms`,
-    );
-  }
+  const { tauMinMs, tauMaxMs, tauBoundMinMs, tauBoundMaxMs } = config;
+  requireNumber('elmConfig', 'tauMaxMs', tauMaxMs, { minimum: tauMinMs });
+  checkRange('elmConfig: tau bounds', { minMs: tauBoundMinMs, maxMs: tauBoundMaxMs });
+  requireNumber('elmConfig', 'tauMinMs', tauMinMs, { minimum: tauBoundMinMs });
+  requireNumber('elmConfig', 'tauMaxMs', tauMaxMs, { maximum: tauBoundMaxMs });
   const synapses = config.branches * config.synapsesPerBranch;
   if (config.routing === 'none' && synapses !== config.inputs) {
     throw inputError(
@@ -96,7 +91,7 @@ export function elmConfig(options: ElmOptions): ElmConfig {
   if (config.routing === 'neuronio' && Math.ceil(config.inputs / config.branches) > config.synapsesPerBranch) {
     throw inputError(
       'elmConfig',
-      `at least ${Math.ceil(config.inputs / config.branches)} synapsesPerBranch so that neuronio routing reaches every input`,
+      `\`synapsesPerBranch\` to be at least ${Math.ceil(config.inputs / config.branches)}, so that ${config.branches} branches reach every input`,
       config.synapsesPerBranch,
     );
   }

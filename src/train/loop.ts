@@ -200,11 +200,14 @@ class Loop {
     return this.#result();
   }
 
-  /** Copies of the parameters as they are scored. */
+  /** Copies of the parameters as they are scored; refuses those that can't be used, which no score need show. */
   async #readParameters(): Promise<Map<string, NumericTensor>> {
     const found = new Map<string, NumericTensor>();
     for (const { name, shape } of this.#update.trainable) {
-      found.set(name, { shape, data: await this.#session.read(this.#update.scoredName(name)) });
+      const data = await this.#session.read(this.#update.scoredName(name));
+      const bad = data.findIndex((value) => !Number.isFinite(value));
+      if (bad >= 0) throw diverged('finite parameters', `${data[bad]} in \`${name}\` after step ${this.#state.step}`);
+      found.set(name, { shape, data });
     }
     return found;
   }
@@ -212,10 +215,7 @@ class Loop {
   async #noteLoss(loss: number): Promise<void> {
     const state = this.#state;
     if (!Number.isFinite(loss)) {
-      throw new DendraError(
-        'failed',
-        `train: expected a finite loss, got ${loss} in the ${state.meanOver} steps up to step ${state.step}; lower the learning rate or clip the gradient`,
-      );
+      throw diverged('a finite loss', `${loss} in the ${state.meanOver} steps up to step ${state.step}`);
     }
     state.meanOver = 0;
     await this.#note('train', { loss, learningRate: this.#rate(state.step - 1) });
@@ -233,6 +233,7 @@ class Loop {
     const { signal } = this.#options;
     const state = this.#state;
     const started = performance.now();
+    const parameters = await this.#readParameters();
     const show = (done: number, total: number) =>
       this.#progress?.update(state.step, { ...this.#shown, validating: `${done}/${total}` });
     let scores: Scores;
@@ -244,7 +245,7 @@ class Loop {
     }
     const selected = this.#isBetter(scores);
     if (selected) {
-      this.#best = await this.#readParameters();
+      this.#best = parameters;
       state.best = { step: state.step, scores };
     }
     state.validated = state.step;
@@ -312,6 +313,11 @@ class Loop {
     await this.#note('warning', { message });
     this.#options.warn?.(message);
   }
+}
+
+function diverged(expected: string, got: string): DendraError {
+  const advice = 'lower the learning rate or clip the gradient';
+  return new DendraError('failed', `train: expected ${expected}, got ${got}; ${advice}`);
 }
 
 /** Lets timers and signals in now and then: a CPU backend's steps alone would never give way to them. */

@@ -75,7 +75,21 @@ const errors: [string, string[], string, number, RegExp][] = [
     ['train', 'neuronio', '--data', mini('train'), '--branches', '10', '--out', join(folder, 'b')],
     'input',
     2,
-    /^elmConfig: expected at least 128 synapsesPerBranch/,
+    /^--synapses-per-branch: expected at least 128, so that 10 branches reach every input, got 100 \(by default\)$/,
+  ],
+  [
+    'a window longer than the recordings',
+    ['train', 'neuronio', '--data', mini('train'), '--window', '6 s', '--out', join(folder, 'w')],
+    'input',
+    2,
+    /^--window: expected at most 5499, for there are 6000 ms in .*, of which the first 500 ms are left out, got 6000$/,
+  ],
+  [
+    'timescales from long to short',
+    ['train', 'neuronio', '--data', mini('train'), '--tau-max', '0.5 ms', '--out', join(folder, 't')],
+    'input',
+    2,
+    /^--tau-max: expected a number of at least 1, got 0\.5$/,
   ],
 ];
 for (const [what, args, code, exit, message] of errors) {

@@ -133,9 +133,13 @@ test('refuses windows that do not fit and labels that are not there', async () =
   const dataset = inMemory([madeUp(0), madeUp(1, 900)]);
   await throws(
     () => randomBatches(dataset, { seed: 0 }),
-    /randomBatches: expected simulations longer than 1000 ms for earliestStartMs 500 and windowMs 500, got 900 ms in made_up_1/,
+    /randomBatches: expected `windowMs` to be at most 399, for there are 900 ms in made_up_1, of which the first 500 ms are left out, got 500/,
   );
-  await throws(() => randomBatches(inMemory([madeUp(0, 1000)]), { seed: 0 }), /longer than 1000 ms/);
+  await throws(() => randomBatches(inMemory([madeUp(0, 1000)]), { seed: 0 }), /`windowMs` to be at most 499/);
+  await throws(
+    () => randomBatches(inMemory([madeUp(0, 400)]), { seed: 0 }),
+    /simulations of at least 1001 ms, of which the first 500 ms are left out, got 400 ms in made_up_0/,
+  );
   const whole = sequenceBatches(inMemory([madeUp(0, 1000)]), { seed: 0, batch: 1 });
   assert.equal([(await whole(0)).first, (await whole(1)).first], [true, true]);
   const mixed = inMemory([madeUp(0), madeUp(1, 1500, false)]);

@@ -122,8 +122,11 @@ test('options that do not fit are refused by name', async () => {
   await throws(() => elmConfig({ inputs: 12, activation: 'gelu' } as never), /elmConfig: expected `activation`/);
   await throws(
     () => elmConfig({ inputs: 12, tauMinMs: 10, tauMaxMs: 5 }),
-    /`maxMs` to be a number of at least 10, got 5/,
+    /elmConfig: expected `tauMaxMs` to be a number of at least 10, got 5/,
   );
+  const bounds = { inputs: 12, tauBoundMinMs: 1, tauBoundMaxMs: 20 };
+  await throws(() => elmConfig({ ...bounds, tauMinMs: 0.5 }), /`tauM(in|ax)Ms` to be a number of at/);
+  await throws(() => elmConfig({ ...bounds, tauMaxMs: 30 }), /`tauMaxMs` to be a number of at most 20, got 30/);
   const neuron = ElmNeuron.create({ inputs: 4, memory: 2 });
   await throws(
     () => neuron.run({ shape: [1, 5, 3], data: new Float32Array(15) }),

@@ -185,7 +185,10 @@ test('impossible options are refused before anything is written', async () => {
     [{ preset: 'papre' as 'paper' }, /did you mean paper\?/],
     [{ model: { memory: 0 } }, /`memory` to be at least 1/],
     [{ model: { inputs: 10, routing: 'random' } }, /1278 inputs and 2 outputs/],
-    [{ windowMs: 600 }, /simulations longer than/],
+    [
+      { windowMs: 600 },
+      /`windowMs` to be at most 199, for there are 700 ms in synthetic_0, .* first 500 ms .*, got 600/,
+    ],
     [{ lossBurnInMs: 60 }, /`lossBurnInMs`.*0 to 59, got 60/],
     [{ learningRate: -1 }, /`learningRate`/],
     [{ validEvery: 0 }, /`validEvery`/],

@@ -163,6 +163,12 @@ test('a diverging loss stops the run and names the step', async () => {
     () => run(undefined, {}, { plan: { ...plan, learningRate: 1e38, schedule: 'constant' } }),
     /expected a finite loss, got (NaN|Infinity) in the 7 steps up to step 7; lower the learning rate/,
   );
+  // The loss of a step is that before its update: after the last one, parameters alone can tell.
+  const last: Partial<TrainingPlan> = { learningRate: 1e300, schedule: 'constant', steps: 1 };
+  await throws(
+    () => run(undefined, {}, { plan: { ...plan, ...last } }),
+    /expected finite parameters, got -?(NaN|Infinity) in `\w+` after step 1; lower the learning rate/,
+  );
 });
 
 test('impossible plans are refused', async () => {

@@ -135,14 +135,13 @@ function settle(where: string, dataset: NeuronIODataset, options: BatchOptions, 
   requireInteger(where, 'windowMs', windowMs, { minimum: 1 });
   requireInteger(where, 'earliestStartMs', earliestStartMs, { minimum: 0 });
   const least = earliestStartMs + windowMs + room;
-  const short = dataset.info.find((info) => info.durationMs < least);
+  const short = dataset.info.find((info) => info.durationMs < least && info.durationMs === dataset.durationMs);
   if (short) {
-    throw inputError(
-      where,
-      `simulations longer than ${least - 1} ms for earliestStartMs ${earliestStartMs} and windowMs ${windowMs}`,
-      `${short.durationMs} ms in ${short.file}`,
-      'shorten the window',
-    );
+    const longest = short.durationMs - earliestStartMs - room;
+    const lasts = `${short.durationMs} ms in ${short.file}`;
+    const start = `of which the first ${earliestStartMs} ms are left out`;
+    if (longest < 1) throw inputError(where, `simulations of at least ${least} ms, ${start}`, lasts);
+    throw inputError(where, `\`windowMs\` to be at most ${longest}, for there are ${lasts}, ${start}`, windowMs);
   }
   if (labels === 'exact' && dataset.labels !== 'exact') {
     const inexact = dataset.info.find((info) => !info.exactSpikeTimes);
