@@ -71,13 +71,9 @@ for (const { one, starting } of cases) {
     requireSameLoss(one, running, 1e-2);
     await takeTurns(running, Number(values.rounds), () => (lengthOf(one) > 2048 ? 10 : 20));
     results.push(...resultsOf(one, running));
-    if (values.profile)
-      profiles.push(
-        await profile(
-          running.find(({ own }) => own),
-          one,
-        ),
-      );
+    const own = running.find((entry) => entry.own);
+    if (values.profile && !own) say(`${one}: no profile, for dendra did not start`);
+    else if (values.profile) profiles.push(await profile(own, one));
     if (values.json) writeFileSync(values.json, `${JSON.stringify({ results, profiles }, null, 1)}\n`);
   }
   for (const entry of running) entry.process.end();

@@ -146,6 +146,7 @@ export class ElmNeuron {
         shapeText(x.shape),
       );
     }
+    if (samples < 1) throw inputError('ElmNeuron.run', 'at least one sample', samples);
     const session = await openSession(backend, sessionOptions);
     try {
       this.define(session);

@@ -2,16 +2,17 @@
 import { sameShape, shapeText, sizeOf } from '../base/arrays.js';
 import { inputError } from '../base/errors.js';
 import { checkEvents } from '../base/events.js';
+import type { Limits } from '../ops/primitive.js';
 import { isEvents } from '../ops/primitive.js';
 import type { Feeds } from './backend.js';
-import type { Tensor } from './tensor.js';
+import type { Analysis } from './program.js';
 
 /**
- * Refuses feeds that are missing, of the wrong kind, or of the wrong size. Event contents are checked in linear time, unless
+ * Refuses feeds that are missing, of the wrong kind, of the wrong size, or whole numbers out of range. Event contents are checked in linear time, unless
  * the backend checks them itself.
  */
 export function checkFeeds(
-  inputs: ReadonlyMap<string, Tensor>,
+  { inputs, limits }: Pick<Analysis, 'inputs' | 'limits'>,
   feeds: Feeds,
   { eventContents = true }: { eventContents?: boolean } = {},
 ): void {
@@ -35,6 +36,16 @@ export function checkFeeds(
       if (value.length !== sizeOf(tensor.shape)) {
         throw inputError(where, `${sizeOf(tensor.shape)} values for shape ${shapeText(tensor.shape)}`, value.length);
       }
+      const range = limits.get(name);
+      if (range) requireWithin(where, value as Int32Array, range);
     }
+  }
+}
+
+function requireWithin(where: string, numbers: Int32Array, { minimum, below }: Limits): void {
+  for (let i = 0; i < numbers.length; i++) {
+    if (numbers[i] >= minimum && numbers[i] < below) continue;
+    const from = Number.isFinite(minimum) ? `from ${minimum} to` : 'of at most';
+    throw inputError(where, `whole numbers ${from} ${below - 1}`, `${numbers[i]} at ${i}`);
   }
 }

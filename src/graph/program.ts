@@ -4,6 +4,7 @@
  */
 import { sameShape, shapeText, sizeOf } from '../base/arrays.js';
 import { inputError } from '../base/errors.js';
+import type { Limits } from '../ops/primitive.js';
 import { schedule } from './schedule.js';
 import { type Operation, type Tensor, tensorsRead, tensorsWritten } from './tensor.js';
 
@@ -23,6 +24,8 @@ export interface Analysis {
   readonly operations: readonly Operation[];
   /** by name; kind and shape of everything that must be fed */
   readonly inputs: ReadonlyMap<string, Tensor>;
+  /** by name of an `int` input: between which numbers all that read it want those fed to lie */
+  readonly limits: ReadonlyMap<string, Limits>;
   readonly variables: ReadonlyMap<string, Tensor>;
   readonly constants: readonly Tensor[];
   /** Outputs of operations that are written straight into a variable: tensor → variable name. */
@@ -74,7 +77,21 @@ export function analyse(program: Program): Analysis {
     if (tensor.origin.from !== 'operation' || inPlace.has(tensor)) continue;
     lifetimes.set(tensor, { first, last: lastUse.get(tensor) ?? first });
   }
-  return { operations, inputs, variables, constants: [...constants], inPlace, copies, lifetimes };
+  const limits = limitsOf(operations);
+  return { operations, inputs, limits, variables, constants: [...constants], inPlace, copies, lifetimes };
+}
+
+function limitsOf(operations: readonly Operation[]): Map<string, Limits> {
+  const limits = new Map<string, Limits>();
+  for (const { primitive, inputs } of operations.map((one) => (one.direction === 'backward' ? one.forward : one))) {
+    for (const [name, { minimum, below }] of Object.entries<Limits>(primitive.limits?.(inputs) ?? {})) {
+      const { origin } = inputs[name] as Tensor;
+      if (origin.from !== 'input') continue;
+      const before = limits.get(origin.name) ?? { minimum, below };
+      limits.set(origin.name, { minimum: Math.max(minimum, before.minimum), below: Math.min(below, before.below) });
+    }
+  }
+  return limits;
 }
 
 export function variableName(tensor: Tensor): string {

@@ -1,6 +1,6 @@
 /**
  * @file Rows of a table by number: y = weight[ids]. The gradient adds every row of dy to the row of the table that it came
- * from. Shapes: ids [..], weight [V, F] → y [.., F]. Ids outside 0 … V−1 are refused where the backend can, and must not be fed.
+ * from. Shapes: ids [..], weight [V, F] → y [.., F]. Ids outside 0 … V−1 are refused.
  */
 import { shapeText } from '../base/arrays.js';
 import { inputError } from '../base/errors.js';
@@ -17,6 +17,7 @@ export const embedding = definePrimitive<{ ids: 'int'; weight: 'float' }, { y: '
     }
     return { y: [...ids.shape, weight.shape[1]] };
   },
+  limits: ({ weight }) => ({ ids: { minimum: 0, below: weight.shape[0] } }),
   forward({ inputs: { ids, weight }, outputs: { y }, types }) {
     const [rows, width] = types.weight.shape;
     ids.forEach((id, k) => {

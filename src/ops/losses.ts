@@ -99,6 +99,7 @@ export const softmaxCrossEntropy = definePrimitive<
     requireNumber('softmaxCrossEntropy', 'smoothing', smoothing, { minimum: 0, maximum: 1 });
     return { loss: [] };
   },
+  limits: ({ logits }) => ({ labels: { minimum: Number.NEGATIVE_INFINITY, below: logits.shape.at(-1) as number } }),
   forward({ inputs: { logits, labels }, outputs: { loss }, types, attributes: { smoothing = 0 } }) {
     const classes = types.logits.shape[types.logits.shape.length - 1];
     let total = 0;

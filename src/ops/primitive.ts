@@ -82,6 +82,12 @@ export interface BackwardCall<I extends InputSpec, O extends OutputSpec, A> exte
   readonly into: InputGradients<I>;
 }
 
+/** From `minimum` to below `below`. */
+export interface Limits {
+  readonly minimum: number;
+  readonly below: number;
+}
+
 export interface Primitive<I extends InputSpec, O extends OutputSpec, A> {
   readonly name: string;
   readonly inputs: I;
@@ -92,6 +98,8 @@ export interface Primitive<I extends InputSpec, O extends OutputSpec, A> {
   readonly inPlace?: Readonly<Record<string, keyof I & string>>;
   /** The output shapes. Throws on shapes or attributes that do not fit. */
   infer(types: InputTypes<I>, attributes: A): OutputShapes<O>;
+  /** Between which numbers those of an `int` input must lie; every backend refuses others that are fed, before it begins. */
+  limits?(types: InputTypes<I>): Readonly<Record<string, Limits>>;
   forward(call: ForwardCall<I, O, A>): void;
   backward?(call: BackwardCall<I, O, A>): void;
 }

@@ -2,7 +2,7 @@
 import { backends, openSession } from '../../src/backends/index.js';
 import { type Events, eventsFromDense } from '../../src/base/events.js';
 import { apply, input, variable } from '../../src/graph/index.js';
-import { linear, scale } from '../../src/ops/index.js';
+import { embedding, linear, scale, softmaxCrossEntropy } from '../../src/ops/index.js';
 import { allClose, suite, throws } from '../harness.js';
 
 const test = suite('backends/refusals');
@@ -33,6 +33,28 @@ for (const { name: backend } of backends.filter(({ name }) => name !== 'webgpu')
     await throws(() => plan.run({}), /`spikes`/);
     const after = await plan.run({ spikes: good });
     allClose(after.y, before.y, { absolute: 0 });
+    session.dispose();
+  });
+
+  test(`${backend}: ids and labels out of range are refused before anything runs`, async () => {
+    const session = await openSession(backend, { threads: 2 });
+    session.define('table', [3, 2], [1, 2, 3, 4, 5, 6]);
+    session.define('logits', [2, 3]);
+    const y = apply(embedding, { ids: input('ids', 'int', [4]), weight: variable('table', [3, 2]) }).y;
+    const labels = input('labels', 'int', [2]);
+    const loss = apply(softmaxCrossEntropy, { logits: variable('logits', [2, 3]), labels }).loss;
+    const outputs: Record<string, typeof y> = backend === 'gpujs' ? { loss } : { y, loss };
+    const plan = await session.compile({ outputs });
+    const good = { ids: Int32Array.of(0, 2, 1, 2), labels: Int32Array.of(-1, 2) };
+    const before = await plan.run(good);
+    if (backend !== 'gpujs') {
+      const ids = (...list: number[]) => plan.run({ ...good, ids: Int32Array.from(list) });
+      await throws(() => ids(0, 3, 1, 2), /run: input `ids`: expected whole numbers from 0 to 2, got 3 at 1/);
+      await throws(() => ids(0, 2, 1, -1), /input `ids`: expected whole numbers from 0 to 2, got -1 at 3/);
+    }
+    const wrong = { ...good, labels: Int32Array.of(-1, 3) };
+    await throws(() => plan.run(wrong), /input `labels`: expected whole numbers of at most 2, got 3 at 1/);
+    allClose((await plan.run(good)).loss, before.loss, { absolute: 0 });
     session.dispose();
   });
 

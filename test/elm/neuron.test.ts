@@ -128,6 +128,8 @@ test('options that do not fit are refused by name', async () => {
   await throws(() => elmConfig({ ...bounds, tauMinMs: 0.5 }), /`tauM(in|ax)Ms` to be a number of at/);
   await throws(() => elmConfig({ ...bounds, tauMaxMs: 30 }), /`tauMaxMs` to be a number of at most 20, got 30/);
   const neuron = ElmNeuron.create({ inputs: 4, memory: 2 });
+  const none = { shape: [0, 5, 4], data: new Float32Array(0) } as const;
+  await throws(() => neuron.run(none), /ElmNeuron\.run: expected at least one sample, got 0/);
   await throws(
     () => neuron.run({ shape: [1, 5, 3], data: new Float32Array(15) }),
     /\[samples, steps, 4\], got \[1, 5, 3\]/,

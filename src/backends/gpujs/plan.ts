@@ -59,7 +59,7 @@ export class GpujsPlan<Name extends string> implements Plan<Name> {
     return this.#host.inOrder(async () => {
       if (this.#disposed)
         throw new DendraError('failed', 'Plan.run: expected an open plan, got one that was disposed of');
-      checkFeeds(this.#analysis.inputs, feeds);
+      checkFeeds(this.#analysis, feeds);
       for (const { operation, lowering } of this.#operations) await this.#perform(operation, lowering, feeds);
       for (const { variable, value } of this.#analysis.copies) {
         this.#host.variable(variableName(variable), variable.shape).set(this.#value(value, feeds) as FloatArray);

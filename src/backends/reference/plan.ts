@@ -59,7 +59,7 @@ export class ReferencePlan<Name extends string> implements Plan<Name> {
     if (this.#disposed)
       throw new DendraError('failed', 'Plan.run: expected an open plan, got one that was disposed of');
     const { inputs, copies } = this.#analysis;
-    checkFeeds(inputs, feeds);
+    checkFeeds(this.#analysis, feeds);
     for (const [name, tensor] of inputs) this.#fed.set(tensor, feeds[name]);
     for (const call of this.#calls) call();
     for (const { variable, value } of copies) {

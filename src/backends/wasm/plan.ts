@@ -126,7 +126,7 @@ export class WasmPlan<Name extends string> implements Plan<Name> {
 
   /** The kernels refuse events that are out of range without a word; the common check has them. */
   #explain(feeds: Feeds, error: unknown): never {
-    checkFeeds(this.#analysis.inputs, feeds);
+    checkFeeds(this.#analysis, feeds);
     throw error;
   }
 
@@ -148,7 +148,7 @@ export class WasmPlan<Name extends string> implements Plan<Name> {
     if (this.#disposed) {
       throw new DendraError('failed', 'Plan.run: expected an open plan, got one that was disposed of');
     }
-    checkFeeds(this.#analysis.inputs, feeds, { eventContents: false });
+    checkFeeds(this.#analysis, feeds, { eventContents: false });
     const { heap } = this.#host;
     for (const [name, { heads, offsets }] of this.#lowering.fedEvents) {
       const events = feeds[name] as Events;

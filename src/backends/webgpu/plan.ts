@@ -120,7 +120,7 @@ export class WebgpuPlan<Name extends string> implements Plan<Name> {
     if (this.#disposed)
       throw new DendraError('failed', 'Plan.run: expected an open plan, got one that was disposed of');
     shared.check('Plan.run');
-    checkFeeds(this.#analysis.inputs, feeds, { eventContents: false });
+    checkFeeds(this.#analysis, feeds, { eventContents: false });
     const { queue } = shared.device;
     const encoder = shared.device.createCommandEncoder();
     const uploaded = this.#upload(encoder, feeds);
@@ -158,7 +158,7 @@ export class WebgpuPlan<Name extends string> implements Plan<Name> {
   async profile(feeds: Feeds): Promise<KernelTime[]> {
     const { device } = this.#session.shared;
     const { kernels } = this.#lowered;
-    checkFeeds(this.#analysis.inputs, feeds, { eventContents: false });
+    checkFeeds(this.#analysis, feeds, { eventContents: false });
     const encoder = device.createCommandEncoder();
     const uploaded = this.#upload(encoder, feeds);
     const count = kernels.length * 2;
