@@ -38,7 +38,7 @@ export function makeThread({ control, thread, threads }: ThreadSetup) {
   const failed = 48;
   const claims = 256;
   const messageAt = 256 + 1024;
-  const atBarrier = { nowMs: 0.05, leastMs: 0.002, mostMs: 0.2 };
+  const atBarrier = { nowMs: 0.05, mostMs: 0.2 };
   const programs = new Map<number, { calls: ((task: number) => void)[]; phases: readonly Phase[] }>();
 
   /**
@@ -46,15 +46,14 @@ export function makeThread({ control, thread, threads }: ThreadSetup) {
    * cores have gone idle. The while grows to what the wait took where looking on would have spared the sleep, and shrinks
    * where the wait was longer than that: on a busy machine looking only keeps the others waiting.
    */
-  function pause(cell: number, value: number, looking: { nowMs: number; leastMs: number; mostMs: number }): void {
+  function pause(cell: number, value: number, looking: { nowMs: number; mostMs: number }): void {
     const start = performance.now();
     do {
       for (let i = 0; i < 200; i++) if (Atomics.load(cells, cell) !== value) return;
     } while (performance.now() - start < looking.nowMs);
     while (Atomics.load(cells, cell) === value) Atomics.wait(cells, cell, value, 1000);
     const tookMs = performance.now() - start;
-    looking.nowMs =
-      tookMs < looking.mostMs ? Math.min(looking.mostMs, tookMs * 2) : Math.max(looking.leastMs, looking.nowMs / 4);
+    looking.nowMs = tookMs < looking.mostMs ? Math.min(looking.mostMs, tookMs * 2) : Math.max(0.002, looking.nowMs / 4);
   }
 
   function barrier(): void {
@@ -134,7 +133,7 @@ function workerMain(
   const mail = 3;
   const reports = 4;
   const thread = make(setup);
-  const forWork = { nowMs: 0.05, leastMs: 0.1, mostMs: 0.8 };
+  const forWork = { nowMs: 0.05, mostMs: 0.8 };
   let read = 0;
   let ran = Atomics.load(cells, runs);
 
