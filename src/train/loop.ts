@@ -10,6 +10,7 @@ import type { NumericTensor } from '../base/arrays.js';
 import { DendraError, inputError, requireInteger } from '../base/errors.js';
 import { prefetched } from '../data/prefetch.js';
 import { compile, type Execution, type Session } from '../graph/index.js';
+import { breather } from './breather.js';
 import { type Checkpoint, loadCheckpoint, saveCheckpoint } from './checkpoint.js';
 import { checkPlan, type TrainingPlan } from './plan.js';
 import type { Progress } from './progress.js';
@@ -318,14 +319,4 @@ class Loop {
 function diverged(expected: string, got: string): DendraError {
   const advice = 'lower the learning rate or clip the gradient';
   return new DendraError('failed', `train: expected ${expected}, got ${got}; ${advice}`);
-}
-
-/** Lets timers and signals in now and then: a CPU backend's steps alone would never give way to them. */
-function breather(everyMs = 25): () => Promise<void> {
-  let last = performance.now();
-  return async () => {
-    if (performance.now() - last < everyMs) return;
-    await new Promise((resolve) => setTimeout(resolve, 0));
-    last = performance.now();
-  };
 }

@@ -82,6 +82,21 @@ for (const model of ['elm', 'branch-elm', 'lstm'] as const) {
   });
 }
 
+test('a timer can interrupt predictions whose batches never give way', async () => {
+  const control = new AbortController();
+  setTimeout(() => control.abort(), 1);
+  let predicted = 0;
+  const busy = async () => {
+    predicted++;
+    for (const end = performance.now() + 1; performance.now() < end; );
+    return new Float32Array(10);
+  };
+  const from = Int32Array.from({ length: 500 }, (_, i) => i % data.count);
+  const fixed = fixedBatches('shd', data, { from, binMs: 100, pairs: 0, purpose: 'test', batch: 1 });
+  await throws(() => predictDigits(fixed, busy, undefined, control.signal), /interrupted/);
+  assert.ok(predicted < 250, `${predicted} batches`);
+});
+
 test('interrupted and resumed, a fit of an LSTM with dropout ends with the same bits', async () => {
   const folder = temporaryFolder();
   const options = (out: string): FitDigitsOptions => ({

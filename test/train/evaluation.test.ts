@@ -176,6 +176,21 @@ test('an interrupted evaluation stops', async () => {
   await throws(() => predictNeuronIO(inMemory([simulation('a', 900)]), counting([]), { signal }), /interrupted/);
 });
 
+test('a timer can interrupt an evaluation whose batches never give way', async () => {
+  const control = new AbortController();
+  setTimeout(() => control.abort(), 1);
+  let predicted = 0;
+  const busy = async ({ shape: [samples, steps] }: Events) => {
+    predicted++;
+    for (const end = performance.now() + 1; performance.now() < end; );
+    return { spikeLogits: new Float32Array(samples * steps), soma: new Float32Array(samples * steps) };
+  };
+  const data = inMemory(Array.from({ length: 500 }, (_, k) => simulation(`${k}`, 40)));
+  const options = { window: 40, burnIn: 0, batch: 1, signal: control.signal };
+  await throws(() => predictNeuronIO(data, busy, options), /interrupted/);
+  assert.ok(predicted < 250, `${predicted} batches`);
+});
+
 test.withReference('scores of the official evaluator from its own predictions', async (reference) => {
   const official = JSON.parse(readFileSync(reference('elm', 'golden', 'tiny_eval_metrics.json'), 'utf8'));
   for (const name of ['burn150_win500', 'burn500_win1000']) {

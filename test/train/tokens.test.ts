@@ -67,6 +67,47 @@ test('scores do not depend on chunks or batches', async () => {
   runner.dispose();
 });
 
+test('a timer can interrupt an evaluation whose batches never give way', async () => {
+  const control = new AbortController();
+  setTimeout(() => control.abort(), 1);
+  let done = 0;
+  const busy =
+    async ({ shape: [samples] }: { shape: readonly number[] }) =>
+    async (_: number, steps: number) => {
+      for (const end = performance.now() + 1; performance.now() < end; );
+      return new Float32Array(samples * steps * 16);
+    };
+  const request = { seed: 1, length: 8, samples: 500, batch: 1, signal: control.signal };
+  const onProgress = (now: number) => {
+    done = now;
+  };
+  await throws(() => evaluateTokens(inductionHeads(), busy, { ...request, onProgress }), /interrupted/);
+  assert.ok(done > 0 && done < 250, `${done} sequences`);
+});
+
+test('a test tells its progress in sequences, and can be interrupted', async () => {
+  const control = new AbortController();
+  let text = '';
+  const write = (part: string) => {
+    text += part;
+    if (part.includes('sequences ')) control.abort();
+  };
+  const fit = fitTokens({
+    model: { width: 8, layers: 1 },
+    length: 32,
+    steps: 1,
+    validSamples: 1,
+    testLengths: [32],
+    testSamples: 99_999_999,
+    backend: 'wasm',
+    threads: 1,
+    progress: { write, isTTY: true },
+    signal: control.signal,
+  });
+  await throws(() => fit, /evaluateTokens: interrupted/);
+  assert.match(text, /test .* 0\/1 .*length 32 {2}sequences \d+\/99999999/);
+});
+
 test('accuracy, whole sequences and loss are what they are called', async () => {
   const labels = [-1, 1, 2, -1, 0, 2];
   const source: TokenSource = {

@@ -3,6 +3,7 @@ import { DendraError, inputError } from '../../base/errors.js';
 import type { Events } from '../../base/events.js';
 import { type DigitBatches, type SpokenDigits, shdAddingBatches, shdBatches } from '../../data/index.js';
 import { compile, type Feeds, input, type Session } from '../../graph/index.js';
+import { breather } from '../breather.js';
 import type { Classifier } from '../classifier.js';
 import { confusionMatrix } from '../metrics/index.js';
 import type { Tensors } from '../task.js';
@@ -98,7 +99,9 @@ export async function predictDigits(
   const labels: number[] = [];
   const predictions: number[] = [];
   let loss = 0;
+  const breathe = breather();
   for (let step = 0; step < count; step++) {
+    await breathe();
     if (signal?.aborted) throw new DendraError('interrupted', 'predictDigits: interrupted');
     const batch = await batches.make(step);
     const logits = await predict(batch.inputs);

@@ -7,6 +7,7 @@ import { DendraError, inputError, requireInteger } from '../../base/errors.js';
 import type { Events } from '../../base/events.js';
 import { roundToHalf } from '../../base/float16.js';
 import { type LabelKind, type NeuronIODataset, spikeLabels, windowEvents } from '../../data/index.js';
+import { breather } from '../breather.js';
 import { areaUnder, aucAt, explainedVariance, mae, type Roc, rmse, rocOf, truePositivesAt } from '../metrics/index.js';
 import { evaluationWindows } from './windows.js';
 
@@ -204,7 +205,9 @@ export async function predictNeuronIO(
     evaluationWindows(spikes.length, window, burnIn).map((part) => ({ ...part, index })),
   );
   const samples = Math.min(batch, jobs.length);
+  const breathe = breather();
   for (let first = 0; first < jobs.length; first += samples) {
+    await breathe();
     if (signal?.aborted) throw new DendraError('interrupted', 'predictNeuronIO: interrupted');
     const part = jobs.slice(first, first + samples);
     const simulations = await Promise.all(part.map(({ index }) => dataset.load(index)));

@@ -2,7 +2,7 @@
  * @file Scoring a token model on a task: at any length, in memory bounded by the chunk, since chunks carry the state.
  */
 import type { FloatArray } from '../../base/arrays.js';
-import { requireInteger } from '../../base/errors.js';
+import { DendraError, requireInteger } from '../../base/errors.js';
 import type { TokenBatch, TokenSource } from '../../data/index.js';
 import { compile, input, type Session, type Tensor } from '../../graph/index.js';
 import {
@@ -16,6 +16,7 @@ import {
   type TokenIds,
   traceMamba,
 } from '../../mamba/index.js';
+import { breather } from '../breather.js';
 import type { Tensors } from '../task.js';
 
 export interface TokenScores {
@@ -65,11 +66,16 @@ export async function evaluateTokens(
   const atOnce = Math.max(1, Math.floor(8192 / Math.min(chunkSteps, length)));
   const batch = Math.min(samples, requireInteger(where, 'batch', options.batch ?? atOnce, { minimum: 1 }));
   const total = { asked: 0, right: 0, sequences: 0, loss: 0 };
+  const breathe = breather();
+  const giveWay = async () => {
+    await breathe();
+    if (signal?.aborted) throw new DendraError('interrupted', `${where}: interrupted`);
+  };
   for (let done = 0, step = 0; done < samples; step++) {
     const sequences = source.batch({ seed, purpose, step, samples: batch, length });
     // The last batch is made whole, so that it is a function of its step, and scored in part.
     const counted = Math.min(batch, samples - done);
-    await scoreBatch(sequences, source.vocabulary, counted, chunkSteps, predict, total, signal);
+    await scoreBatch(sequences, source.vocabulary, counted, chunkSteps, predict, total, giveWay);
     done += counted;
     onProgress?.(done, samples);
   }
@@ -84,13 +90,13 @@ async function scoreBatch(
   chunkSteps: number,
   predict: TokenPredictor,
   total: { asked: number; right: number; sequences: number; loss: number },
-  signal: AbortSignal | undefined,
+  giveWay: () => Promise<void>,
 ): Promise<void> {
   const [samples, length] = shape;
   const wrong = new Uint8Array(samples);
   const stretch = await predict({ shape, data: ids });
   for (let start = 0; start < length; start += chunkSteps) {
-    signal?.throwIfAborted();
+    await giveWay();
     const steps = Math.min(chunkSteps, length - start);
     const asked = stepsOf(labels, shape, start, steps);
     const logits = await stretch(

@@ -122,7 +122,9 @@ export async function fitTokens(given: FitTokensOptions): Promise<TokenFit> {
     try {
       const all: TokenTest[] = [];
       for (const one of testLengths) {
-        const request = { seed, purpose: 'test', length: one, samples: testSamples, signal };
+        const onProgress = (done: number, samples: number) =>
+          shown?.update(all.length, { length: one, sequences: `${done}/${samples}` });
+        const request = { seed, purpose: 'test', length: one, samples: testSamples, signal, onProgress };
         all.push({ length: one, ...(await evaluateTokens(sources.source, runnerPredictor(runner), request)) });
         shown?.update(all.length);
       }
