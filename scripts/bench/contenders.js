@@ -2,6 +2,9 @@
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 
+/** Between turns all rest so long: threads of the one before may look for more work for milliseconds, on cores that are the next one's. */
+const restMs = 50;
+
 /** A process that answers lines with lines of JSON. */
 export function contender(command, args) {
   const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'] });
@@ -27,7 +30,8 @@ export function contender(command, args) {
     if (done) throw new Error(errors.trim().split('\n').at(-1) || `${command} ended`);
     return JSON.parse(value);
   };
-  const ask = (line) => {
+  const ask = async (line) => {
+    await new Promise((resolve) => setTimeout(resolve, restMs));
     child.stdin.write(`${line}\n`);
     return next();
   };

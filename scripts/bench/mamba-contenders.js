@@ -58,14 +58,10 @@ export function requireSameLoss(one, running, most) {
   if (!(Math.max(...losses) - Math.min(...losses) <= most)) throw new Error(`${one}: losses differ: ${losses}`);
 }
 
-/**
- * Times of every contender in turn: `counts(entry)` says how many runs a turn has. Between turns all rest so long: threads of
- * the one before may go on looking for work for milliseconds, on cores that belong to the next.
- */
-export async function takeTurns(running, rounds, counts, restMs = 0) {
+/** Times of every contender in turn: `counts(entry)` says how many runs a turn has. */
+export async function takeTurns(running, rounds, counts) {
   for (let round = 0; round < rounds; round++) {
     for (const entry of running) {
-      if (restMs > 0) await new Promise((resolve) => setTimeout(resolve, restMs));
       const times = await entry.process.ask(counts(entry));
       for (const kind of ['forward', 'step']) entry[kind].push(...times[kind]);
     }

@@ -39,7 +39,7 @@ for (const one of values.cases.split(',')) {
     if (entry) running.push(entry);
   }
   requireSameLoss(one, running, 1e-4);
-  await takeTurns(running, Number(values.rounds), ({ own }) => (own ? 4 : 2), 50);
+  await takeTurns(running, Number(values.rounds), ({ own }) => (own ? 4 : 2));
   for (const entry of running) entry.process.end();
   results.push(...resultsOf(one, running));
   if (values.json) writeFileSync(values.json, `${JSON.stringify(results, null, 1)}\n`);
