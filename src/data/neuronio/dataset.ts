@@ -3,6 +3,7 @@
  * budget, the longest unused leaving first. `open.ts` makes one from files.
  */
 import { DendraError, inputError } from '../../base/errors.js';
+import { cacheBudgetBytes } from '../../runtime/index.js';
 import { boundedCache } from '../bounded-cache.js';
 import { checksumOfNumbers, type RecordingChecksum } from '../checksums.js';
 import { type LabelKind, type Simulation, simulationBytes } from './simulation.js';
@@ -40,13 +41,13 @@ export interface NeuronIODataset {
 }
 
 export interface NeuronIOOptions {
-  /** Memory for loaded simulations in bytes; default 512 MiB (one takes about 250 kB). */
+  /** Memory for loaded simulations in bytes; default a quarter of the machine's (one takes about 250 kB; see `cacheBudgetBytes`). */
   cacheBytes?: number;
 }
 
 /** A dataset over entries; simulations in memory make one too (see `inMemory`). */
 export function neuronioDataset(entries: readonly SimulationEntry[], options: NeuronIOOptions = {}): NeuronIODataset {
-  const { cacheBytes = 2 ** 29 } = options;
+  const { cacheBytes = cacheBudgetBytes() } = options;
   if (entries.length === 0) throw inputError('neuronioDataset', 'at least one simulation', 'none');
   const kept = boundedCache({
     async load(i) {

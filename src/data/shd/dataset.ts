@@ -3,6 +3,7 @@
  * memory; spikes are loaded when asked for and kept while they fit in a budget, the longest unused leaving first.
  */
 import { inputError } from '../../base/errors.js';
+import { cacheBudgetBytes } from '../../runtime/index.js';
 import { boundedCache } from '../bounded-cache.js';
 import type { RecordingChecksum } from '../checksums.js';
 import type { SpikeTrain } from './binning.js';
@@ -45,7 +46,7 @@ export interface SpokenDigits {
 }
 
 export interface SpokenDigitsOptions {
-  /** Memory for loaded spikes in bytes; default 512 MiB. */
+  /** Memory for loaded spikes in bytes; default a quarter of the machine's (see `cacheBudgetBytes`). */
   cacheBytes?: number;
 }
 
@@ -89,7 +90,7 @@ export function digitsOfClasses(where: string, classes: readonly string[]): Int3
 export function spokenDigits(
   entries: readonly DigitEntry[],
   { channels, classes }: { channels: number; classes: readonly string[] },
-  { cacheBytes = 2 ** 29 }: SpokenDigitsOptions = {},
+  { cacheBytes = cacheBudgetBytes() }: SpokenDigitsOptions = {},
 ): SpokenDigits {
   if (entries.length === 0) throw inputError('spokenDigits', 'at least one recording', 'none');
   for (const { info } of entries) {
