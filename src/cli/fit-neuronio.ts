@@ -35,10 +35,10 @@ async function fitThenReport(
     note,
   });
   const { summary, neuron, selectedStep } = fit;
+  const earlier = place.earlier?.config.options as FitNeuronIOOptions | undefined;
+  const startFrom = (options.startFrom ?? earlier?.startFrom ?? null) as string | null;
   const shown = counter('report', 'windows', progress);
-  const held = (options.valid ?? (place.earlier?.config.options as FitNeuronIOOptions | undefined)?.valid) as
-    | string[]
-    | undefined;
+  const held = (options.valid ?? earlier?.valid) as string[] | undefined;
   const session = held && (await openSession(fit.execution.backend, { threads: options.threads, simd: options.simd }));
   try {
     const { path, pngUnavailable } = await writeNeuronIOReport({
@@ -51,18 +51,19 @@ async function fitThenReport(
     });
     shown.finish();
     if (pngUnavailable) note(`warning: no PNG figures: ${pngUnavailable}`);
-    return { json: summary, text: fitText(summary, selectedStep, path) };
+    return { json: { ...summary, startFrom }, text: fitText(summary, startFrom, selectedStep, path) };
   } finally {
     shown.finish();
     session?.dispose();
   }
 }
 
-function fitText(summary: FitSummary, selectedStep: number, report: string): string {
+function fitText(summary: FitSummary, startFrom: string | null, selectedStep: number, report: string): string {
   const { parameters, steps, seconds, backend, threads, simd, valid, model } = summary;
   const machine = [counted(threads, 'thread'), ...(simd === 'none' ? [] : [`${simd} SIMD`])].join(', ');
   return [
-    `ELM neuron of ${counted(parameters, 'parameter')}, ${counted(steps, 'step')} in ${durationText(seconds)} on ${backend} (${machine})`,
+    `ELM neuron of ${counted(parameters, 'parameter')}, ${counted(steps, 'step')} in ${durationText(seconds)} on ${backend} (${machine})` +
+      (startFrom === null ? '' : `,\nbegun with the neuron in ${startFrom}`),
     valid
       ? `held-out recordings, parameters after step ${selectedStep}:\n\n${scoresText(valid)}`
       : 'no held-out recordings: the last parameters were kept',

@@ -2,7 +2,7 @@
 import { DendraError, inputError } from '../base/errors.js';
 import type { Augmentation } from '../data/index.js';
 import { type ElmOptions, type ElmPresetName, elmPresets } from '../elm/index.js';
-import { type Averaging, type FitNeuronIOOptions, neuronIOTraining, scheduleNames } from '../train/index.js';
+import { type Averaging, type FitNeuronIOOptions, neuronIOTrainingOf, scheduleNames } from '../train/index.js';
 import {
   choice,
   duration,
@@ -46,7 +46,7 @@ export const trainFlags = {
       Object.keys(elmPresets) as ElmPresetName[],
     ),
     startFrom: path(
-      'a trained neuron to begin with, such as models/l5pc-elm-20, for a cell like its own; default a new one',
+      'a trained neuron to begin with, such as models/l5pc-elm-20, for a cell like its own, or new; default with preset surrogate: a neuron that ships, of the shape asked for, where it explains 80 % of the voltage of --data already, else new',
     ),
     memory: whole('memory units d_m; preset 20', { minimum: 1, maximum: 100_000 }),
     branches: whole('dendritic branches d_tree; preset 45', { minimum: 1, maximum: 100_000 }),
@@ -60,26 +60,35 @@ export const trainFlags = {
     learnTau: negatable('learn the memory timescales; preset no, paper yes'),
   }),
   ...grouped('Training', {
-    steps: whole('updates; preset 20000, script 350000, paper 342000', { minimum: 1, maximum: 1e9 }),
+    steps: whole('updates; preset 20000, beginning with a trained neuron 6000, script 350000, paper 342000', {
+      minimum: 1,
+      maximum: 1e9,
+    }),
     batch: whole('windows in an update; preset 8', { minimum: 1, maximum: 65_536 }),
     window: duration("length of a window; preset '500 ms'", { minimum: 1, wholeMs: true }),
     carryState: negatable('train on consecutive windows that carry the state, not on random ones; preset no'),
     burnIn: duration("start of every window that the loss leaves out; preset and script '0 ms', others '150 ms'", {
       wholeMs: true,
     }),
-    learningRate: real('highest learning rate of Adam; preset 2e-3, others 5e-4', { above: 0 }),
+    learningRate: real(
+      'highest learning rate of Adam; preset 2e-3, beginning with a trained neuron 3e-4, others 5e-4',
+      { above: 0 },
+    ),
     schedule: choice('of the learning rate; preset cosine', scheduleNames),
     warmup: whole('updates over which warmup-cosine rises; default a twentieth of the steps', { minimum: 0 }),
     clip: real('largest norm of the gradient, 0 for any; preset 0, jax2026 1', { minimum: 0 }),
     inputDropout: real('share of the input spikes left out while training; preset 0', { minimum: 0, maximum: 0.999 }),
     segmentJitter: real(
-      'spread of a random shift of input spikes to nearby segments, in segments; preset 3, others 0',
+      'spread of a random shift of input spikes to nearby segments, in segments; preset 3, beginning with a trained neuron 1.5, others 0',
       {
         minimum: 0,
         maximum: 639,
       },
     ),
-    weightPenalty: real('λ of the penalty λ/2·Σw² on MLP and read-out; preset 1e-4, others 0', { minimum: 0 }),
+    weightPenalty: real(
+      'λ of the penalty λ/2·Σw² on MLP and read-out; preset 1e-4, beginning with a trained neuron 0, others 0',
+      { minimum: 0 },
+    ),
     average,
     validEvery: whole('updates between validations; default ten in a run, at least one an epoch', { minimum: 1 }),
     seed: whole('decides every random draw; default 0', { minimum: 0 }),
@@ -94,8 +103,9 @@ export const trainFlags = {
 
 export type TrainValues = Values<typeof trainFlags>;
 
-/** What the flags are seen against: the run that is resumed, or nothing. */
+/** What the flags are seen against: the run that is resumed, or the neuron that a new one begins with. */
 export interface EarlierSettings {
+  readonly startFrom?: string;
   readonly preset?: ElmPresetName;
   readonly steps?: number;
   readonly windowMs?: number;
@@ -105,7 +115,8 @@ export interface EarlierSettings {
 
 /** What the flags ask of `fitNeuronIO`, apart from the run's folder. What was not given stays undefined. */
 export function fitOptions(flags: TrainValues, earlier: EarlierSettings = {}): FitNeuronIOOptions {
-  const preset = neuronIOTraining[flags.preset ?? earlier.preset ?? 'surrogate'];
+  const startFrom = flags.startFrom === 'new' ? undefined : (flags.startFrom ?? earlier.startFrom);
+  const preset = neuronIOTrainingOf(flags.preset ?? earlier.preset ?? 'surrogate', startFrom !== undefined);
   const steps = flags.steps ?? earlier.steps ?? preset.steps;
   const windowMs = flags.window ?? earlier.windowMs ?? preset.windowMs;
   const { schedule, warmup } = flags;
@@ -127,7 +138,7 @@ export function fitOptions(flags: TrainValues, earlier: EarlierSettings = {}): F
     data: flags.data,
     valid: flags.valid,
     preset: flags.preset,
-    startFrom: flags.startFrom,
+    startFrom,
     model: neuronOptions(flags, earlier.model),
     steps: flags.steps,
     learningRate: flags.learningRate,

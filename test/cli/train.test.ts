@@ -29,7 +29,19 @@ test('a fit ends with the object of the contract and leaves a whole run', async 
   const ran = await dendra(['train', 'neuronio', ...data, ...small, '--steps', '40', '--out', out('a'), '--json']);
   assert.is(ran.code, 0, ran.stderr);
   const summary = jsonOf(ran);
-  const keys = ['run', 'model', 'parameters', 'steps', 'seconds', 'seed', 'backend', 'threads', 'simd', 'valid'];
+  const keys = [
+    'run',
+    'model',
+    'parameters',
+    'steps',
+    'seconds',
+    'seed',
+    'backend',
+    'threads',
+    'simd',
+    'valid',
+    'startFrom',
+  ];
   assert.equal(Object.keys(summary), keys);
   const { seconds, valid, ...rest } = summary;
   assert.ok(seconds > 0 && valid.somaRmseMv > 0 && valid.auc > 0 && valid.simulations === 12);
@@ -54,6 +66,7 @@ test('a fit ends with the object of the contract and leaves a whole run', async 
   assert.not.match(report, /NaN|undefined|\[object/);
   assert.match(report, /Prediction on recordings it has not seen/);
   assert.match(ran.stderr, /^run /);
+  assert.not.match(ran.stderr, /begins/, 'no neuron of that shape ships');
   // What was scored during training is what eval says of the saved model.
   const evaluated = jsonOf(await dendra(['eval', out('a'), '--data', mini('valid'), '--json']));
   assert.equal(evaluated, valid);

@@ -1,9 +1,10 @@
 /** @file `dendra train neuronio`: fits an ELM neuron to recordings of a cortical cell. */
 import { inputError } from '../../base/errors.js';
-import { command } from '../command.js';
+import type { FitNeuronIOOptions } from '../../train/index.js';
+import { type Call, command } from '../command.js';
 import { requireExisting } from '../flag-errors.js';
 import { runPlace } from '../run-folder.js';
-import { type EarlierSettings, fitOptions, trainFlags } from '../train-neuronio-flags.js';
+import { type EarlierSettings, fitOptions, type TrainValues, trainFlags } from '../train-neuronio-flags.js';
 
 export const trainNeuronIOCommand = command({
   name: 'train neuronio',
@@ -15,6 +16,7 @@ export const trainNeuronIOCommand = command({
   examples: [
     'dendra train neuronio --data recordings/train --valid recordings/valid --steps 20000',
     "dendra train neuronio --data recordings --memory 50 --activation silu --window '500 ms' --out runs/silu",
+    'dendra train neuronio --data recordings/train --valid recordings/valid --start-from new',
     'dendra train neuronio --resume runs/silu',
   ],
   async run({ flags, ...around }) {
@@ -24,12 +26,26 @@ export const trainNeuronIOCommand = command({
     }
     await requireExisting({ data: flags.data, valid: flags.valid });
     const place = await runPlace(flags.out, flags.resume, 'neuronio');
-    const options = place.earlier ? fitOptions(flags, earlierSettings(place.earlier.config)) : settings;
-    // The figures take a while to load; help and errors need not wait for them.
+    // The engine and the figures take a while to load; help and errors need not wait for them.
+    const options = place.earlier
+      ? fitOptions(flags, earlierSettings(place.earlier.config))
+      : await begun(flags, settings, around);
     const { fitAndReport } = await import('../fit-neuronio.js');
     return fitAndReport(options, place, around);
   },
 });
+
+/** The options of a new run; where the flags leave it open, a neuron that ships may be the first. */
+async function begun(
+  flags: TrainValues,
+  settings: FitNeuronIOOptions,
+  { note, signal }: Pick<Call, 'note' | 'signal'>,
+): Promise<FitNeuronIOOptions> {
+  if (flags.startFrom !== undefined || (flags.preset ?? 'surrogate') !== 'surrogate') return settings;
+  const { shippedStart } = await import('../shipped-start.js');
+  const startFrom = await shippedStart(settings, note, signal);
+  return startFrom === undefined ? settings : fitOptions(flags, { startFrom });
+}
 
 /** What the settled configuration of a run says of the flags. */
 function earlierSettings(config: Readonly<Record<string, unknown>>): EarlierSettings {
@@ -38,7 +54,8 @@ function earlierSettings(config: Readonly<Record<string, unknown>>): EarlierSett
     windowMs?: number;
     training?: { steps?: number };
     augmentation?: EarlierSettings['augmentation'];
-    options?: { model?: EarlierSettings['model'] };
+    options?: { model?: EarlierSettings['model']; startFrom?: string };
   };
-  return { preset, windowMs, steps: training?.steps, model: options?.model, augmentation };
+  const { model, startFrom } = options ?? {};
+  return { preset, windowMs, steps: training?.steps, model, startFrom, augmentation };
 }

@@ -16,7 +16,7 @@ import type { Folder } from '../storage.js';
 import { defined } from './earlier-run.js';
 import { identityOf } from './identity.js';
 import { overlapOf, overlapText } from './overlap.js';
-import { neuronIOTraining } from './presets.js';
+import { neuronIOTraining, neuronIOTrainingOf } from './presets.js';
 
 /** Files and folders by path, open sources, or a dataset. */
 export type NeuronIOData = string | ByteSource | readonly (string | ByteSource)[] | NeuronIODataset;
@@ -31,8 +31,8 @@ export interface FitNeuronIOOptions extends SessionOptions {
   /** changes to the preset's neuron, such as `{ memory: 50 }` */
   model?: Partial<ElmOptions>;
   /**
-   * the neuron to begin with, or the folder of its model; its shape is the fit's, so that `model` can only repeat it.
-   * Default: a new one, drawn from the seed
+   * the neuron to begin with, or the folder of its model; its shape is the fit's, so that `model` can only repeat it, and the
+   * preset `surrogate` takes fewer and smaller steps. Default: a new one, drawn from the seed
    */
   startFrom?: string | ElmNeuron;
   /** updates; default the preset's */
@@ -121,7 +121,7 @@ export function settle(options: FitNeuronIOOptions, data: NeuronIODataset, valid
     options.preset ?? 'surrogate',
     Object.keys(neuronIOTraining) as ElmPresetName[],
   );
-  const defaults = neuronIOTraining[preset];
+  const defaults = neuronIOTrainingOf(preset, options.startFrom !== undefined);
   const steps = requireInteger(where, 'steps', options.steps ?? defaults.steps, { minimum: 1 });
   const seed = requireInteger(where, 'seed', options.seed ?? 0, { minimum: 0 });
   const clipNorm = requireNumber(where, 'clipNorm', options.clipNorm ?? defaults.clipNorm ?? 0, { minimum: 0 });

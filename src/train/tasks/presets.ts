@@ -50,3 +50,16 @@ export const neuronIOTraining: Readonly<Record<ElmPresetName, NeuronIOTraining>>
     averaging: { kind: 'ema', decay: 0.9995 },
   },
 };
+
+/** What `surrogate` does otherwise where it begins with a trained neuron: small steps, and few, so that it keeps what it knows. */
+const refinement: Partial<NeuronIOTraining> = {
+  learningRate: 3e-4,
+  steps: 6000,
+  augmentation: { segmentJitter: 1.5 },
+  weightPenalty: 0,
+};
+
+/** @param trained whether the fit begins with a trained neuron */
+export function neuronIOTrainingOf(preset: ElmPresetName, trained: boolean): NeuronIOTraining {
+  return { ...neuronIOTraining[preset], ...(trained && preset === 'surrogate' && refinement) };
+}
