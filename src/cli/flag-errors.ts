@@ -24,6 +24,7 @@ export async function requireExisting(given: Readonly<Record<string, readonly st
 const otherNames: Readonly<Record<string, string>> = {
   clipNorm: 'clip',
   durationMs: 'duration',
+  hidden: 'memory',
   tauMaxMs: 'tauMax',
   tauMinMs: 'tauMin',
   warmupSteps: 'warmup',

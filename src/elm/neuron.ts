@@ -4,11 +4,13 @@ import { type BackendChoice, openSession } from '../backends/index.js';
 import { type FloatArray, type NumericTensor, type Shape, shapeText } from '../base/arrays.js';
 import { inputError } from '../base/errors.js';
 import type { Events } from '../base/events.js';
+import { requireModelSize } from '../base/model-size.js';
 import { type Feeds, input, type Program, type Session, type SessionOptions, type Tensor } from '../graph/index.js';
 import { boundedTau } from '../memory/timescale.js';
 import type { Routing } from '../ops/routing.js';
 import { type ElmConfig, type ElmOptions, elmConfig } from './config.js';
 import {
+  allParameters,
   type ElmParameters,
   initialiseParameters,
   parameterCount,
@@ -48,6 +50,8 @@ export interface ElmResult {
   readonly trace?: NumericTensor;
 }
 
+const sizeOptions = ['memory', 'branches', 'synapsesPerBranch', 'hiddenWidth', 'hiddenLayers'] as const;
+
 /**
  * An Expressive Leaky Memory neuron (Spieler et al., ICLR 2024).
  *
@@ -73,6 +77,7 @@ export class ElmNeuron {
   /** A freshly initialised neuron. The same options and seed give the same neuron. */
   static create(options: ElmOptions, seed = 0): ElmNeuron {
     const config = elmConfig(options);
+    requireModelSize('ElmNeuron.create', config, sizeOptions, allParameters);
     return new ElmNeuron({
       config,
       routing: makeRouting(config, seed),

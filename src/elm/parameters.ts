@@ -56,6 +56,11 @@ export function parameterCount(config: ElmConfig): number {
   return trainableNames(config).reduce((sum, name) => sum + sizeOf(shapes.get(name) as Shape), 0);
 }
 
+/** All parameters, those that training leaves as they are too. */
+export function allParameters(config: ElmConfig): number {
+  return [...parameterShapes(config).values()].reduce((sum, shape) => sum + sizeOf(shape), 0);
+}
+
 /** Fresh parameters, drawn from streams keyed by (seed, parameter name), rounded to float32. */
 export function initialiseParameters(config: ElmConfig, seed: number): ElmParameters {
   const parameters: ElmParameters = new Map();

@@ -17,6 +17,7 @@
  * nothing that the first cannot do and is left out.
  */
 import { type NumericTensor, type Shape, sizeOf } from '../base/arrays.js';
+import { requireModelSize } from '../base/model-size.js';
 import { parseOptions, schema as v } from '../base/options.js';
 import { Stream } from '../base/random.js';
 import { apply, type Tensor, variable } from '../graph/index.js';
@@ -99,6 +100,7 @@ export class Lstm {
   /** A fresh network. The same options and seed give the same one. */
   static create(options: LstmOptions, seed = 0): Lstm {
     const config = parseLstm(options);
+    requireModelSize('Lstm.create', config, ['hidden', 'inputs'], lstmParameterCount);
     const parameters: LstmParameters = new Map();
     for (const [name, shape] of lstmShapes(config)) {
       const stream = new Stream(seed, `lstm.initialise.${name}`);

@@ -1,5 +1,6 @@
 /** @file A Mamba language model as an object: configuration and parameters; opened on a backend to be run. */
 import type { BackendChoice } from '../backends/index.js';
+import { requireModelSize } from '../base/model-size.js';
 import type { Session, SessionOptions, Tensor } from '../graph/index.js';
 import { type MambaConfig, type MambaOptions, mambaConfig } from './config.js';
 import type { MambaExtension } from './long/extension.js';
@@ -41,6 +42,7 @@ export class MambaModel {
   /** A freshly initialised model. The same options and seed give the same model. */
   static create(options: MambaOptions, seed = 0): MambaModel {
     const config = mambaConfig(options);
+    requireModelSize('MambaModel.create', config, ['layers', 'stateSize', 'width', 'vocabulary'], mambaParameterCount);
     return new MambaModel({ config, parameters: initialiseMamba(config, seed) });
   }
 

@@ -166,4 +166,11 @@ test('quickstart fits on the recordings that ship', async () => {
   assert.match(ran.stdout, /\nreport {2}.*report\.html\n$/);
 });
 
+test('a neuron too large is refused by its flag, and leaves nothing', async () => {
+  const ran = await dendra(['train', 'neuronio', ...data, '--memory', '100000', '--steps', '1', '--out', out('large')]);
+  assert.is(ran.code, 2);
+  assert.match(ran.stderr, /dendra: --memory: expected small enough for a model of at most 1073741824 parameters/);
+  assert.not.ok(existsSync(out('large')));
+});
+
 test.run();

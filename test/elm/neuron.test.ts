@@ -112,6 +112,18 @@ test('every preset makes a neuron with finite timescales in their range', () => 
   }
 });
 
+test('a neuron too large for any memory is refused by the option that makes it so', async () => {
+  const create = (changes: object) => () => ElmNeuron.create({ ...elmPresets.script, ...changes });
+  const most = /at most 1073741824 parameters, got/;
+  await throws(create({ memory: 100_000 }), /`memory` to be small enough .* got 100000, which makes \d{11}/);
+  await throws(create({ memory: 100_000 }), most);
+  await throws(create({ hiddenWidth: 20_000, hiddenLayers: 100 }), /`hiddenWidth` to be small enough/);
+  await throws(
+    create({ branches: 100_000, synapsesPerBranch: 100_000, learnSynapses: false }),
+    /`branches` to be small/,
+  );
+});
+
 test('options that do not fit are refused by name', async () => {
   await throws(
     () => elmConfig({ inputs: 12, memroy: 3 } as never),

@@ -81,4 +81,8 @@ test('parameters are counted, and an LSTM is matched to a number of them', async
   await throws(() => Lstm.create({ inputs: 3, longestSteps: 2 }), /`longestSteps` to be above 2/);
 });
 
+test('a network too large for any memory is refused', async () => {
+  await throws(() => Lstm.create({ inputs: 20, hidden: 100_000 }), /Lstm.create: expected `hidden` to be small enough/);
+});
+
 test.run();

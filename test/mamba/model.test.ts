@@ -185,4 +185,13 @@ test('generation goes on from a prompt, the same for a seed, and stops', async (
   runner.dispose();
 });
 
+test('a model too large for any memory is refused by the option that makes it so', async () => {
+  const create = (options: object) => () => MambaModel.create({ vocabulary: 16, ...options });
+  await throws(
+    create({ width: 65_536 }),
+    /MambaModel.create: expected `width` to be small enough .* at most 1073741824/,
+  );
+  await throws(create({ layers: 1000, stateSize: 65_536 }), /`(layers|stateSize)` to be small enough/);
+});
+
 test.run();
