@@ -14,7 +14,7 @@ const steps = 9;
 async function trained(
   backend: 'wasm' | 'reference',
   sizes: { outputs: number; events: number; dense: number },
-  { threads = 1, learnScale = false } = {},
+  { threads = 1, learnScale = false, bare = false } = {},
 ): Promise<{ found: Record<string, number[]>; description: string }> {
   const { outputs, events, dense } = sizes;
   const session = await openSession(backend, backend === 'wasm' ? { threads } : { precision: 'float64' });
@@ -30,9 +30,10 @@ async function trained(
   const columns = (start: number, end: number) => apply(slice, { x: matrix }, { axis: 1, start, end }).y;
   const scaled = apply(multiply, { a: columns(0, events), b: factor }).y;
   const spikes = apply(linear, { x: input('x', 'events', [samples, steps, events]), weight: scaled }).y;
+  const others = columns(events, events + dense);
   const numbers = apply(linear, {
     x: input('z', 'float', [samples, steps, dense]),
-    weight: apply(scale, { x: columns(events, events + dense) }, { factor: 0.5 }).y,
+    weight: bare ? others : apply(scale, { x: others }, { factor: 0.5 }).y,
   }).y;
   const prediction = apply(add, { a: spikes, b: numbers }).y;
   const target = input('y', 'float', prediction.shape);
@@ -76,15 +77,28 @@ async function trained(
 }
 
 const cases = [
-  { name: 'whole vectors', sizes: { outputs: 200, events: 96, dense: 32 }, options: {} },
+  { name: 'whole vectors', sizes: { outputs: 200, events: 96, dense: 32 }, options: {}, gathered: true },
+  {
+    name: 'columns as they are',
+    sizes: { outputs: 132, events: 100, dense: 60 },
+    options: { bare: true },
+    gathered: true,
+  },
   { name: 'widths that fill no vector', sizes: { outputs: 131, events: 137, dense: 10 }, options: {} },
-  { name: 'a scale that learns', sizes: { outputs: 129, events: 131, dense: 3 }, options: { learnScale: true } },
+  { name: 'columns that fill no vector', sizes: { outputs: 132, events: 138, dense: 10 }, options: { bare: true } },
+  {
+    name: 'a scale that learns',
+    sizes: { outputs: 128, events: 132, dense: 4 },
+    options: { learnScale: true },
+    gathered: true,
+  },
 ];
 
-for (const { name, sizes, options } of cases) {
+for (const { name, sizes, options, gathered = false } of cases) {
   test(`large parameters: ${name}`, async () => {
     const { found, description } = await trained('wasm', sizes, options);
     assert.match(description, /32 groups of 1/);
+    assert.is(/adamax gathered/.test(description), gathered);
     // The scaled weights are made only for those who ask for them.
     assert.is(/multiply,|multiply$/m.test(description), 'learnScale' in options);
     const expected = (await trained('reference', sizes, options)).found;

@@ -1,10 +1,11 @@
 /**
  * @file Chains of operations that are computed together, found before a program is lowered.
  *
- * Two are known. One is the weights of a layer that reads events, where they are some columns of a matrix, each input's times
- * a factor: the layer copies its weights anyway, column by column, and scales them on the way.
+ * Three are known. Gradients that an optimiser gathers have a file of their own (`gathered.ts`). Another is the weights of a
+ * layer that reads events, where they are some columns of a matrix, each input's times a factor: the layer copies its weights
+ * anyway, column by column, and scales them on the way.
  *
- * The other: drive → leaky trace → first layer, h = W z + b with z_t = κ z_{t−1} + u_t and u the synaptic drive of
+ * The third: drive → leaky trace → first layer, h = W z + b with z_t = κ z_{t−1} + u_t and u the synaptic drive of
  * events. With the same κ for all branches the order may be changed, p_t = κ p_{t−1} + W u_t and h = p + b, and W u is a sum
  * over the events of a step of one row each of the projected synapses C[i] = Σ_s w_s W[:, branch(s)]. A spike then costs a
  * row, and so does its gradient; no product over branches remains, nor the gradient of the trace.
@@ -19,6 +20,7 @@ import {
 } from '../../graph/tensor.js';
 import { type SliceAttributes, sliceGeometry } from '../../ops/slice.js';
 import type { SynapticDriveAttributes } from '../../ops/synaptic-drive.js';
+import { findGathered, type GradientPiece } from './gathered.js';
 
 /** A chain synapticDrive → leakyTrace → linear, and as much of its backward as the program has. */
 export interface ProjectedDrive {
@@ -45,6 +47,8 @@ export interface Fusion {
   readonly operations: ReadonlyMap<Operation, Fused>;
   /** by the tensor that the layer reads, which is not made */
   readonly weights: ReadonlyMap<Tensor, WeightSource>;
+  /** by the gradient, which is not made */
+  readonly gathered: ReadonlyMap<Tensor, readonly GradientPiece[]>;
 }
 
 const madeBy = (tensor: Tensor | undefined, primitive: string): ForwardOperation | undefined => {
@@ -121,7 +125,9 @@ export function findFused(program: Program, analysis: Analysis): Fusion {
     });
     for (const operation of skipped) found.set(operation, { lower: 'nothing' });
   }
-  return { operations: found, weights };
+  const { gathered, skipped } = findGathered(analysis, onlyReadBy);
+  for (const operation of skipped) found.set(operation, { lower: 'nothing' });
+  return { operations: found, weights, gathered };
 }
 
 /** The columns that a slice takes of a matrix. */

@@ -15,8 +15,8 @@ export function lower<Name extends string>(
   places: VariablePlaces,
   preferRows = false,
 ): { lowering: Lowering; outputs: Map<Name, Region> } {
-  const { operations: fused, weights } = findFused(program, analysis);
-  const lowering = new Lowering(analysis, places, { preferRows, weights });
+  const { operations: fused, weights, gathered } = findFused(program, analysis);
+  const lowering = new Lowering(analysis, places, { preferRows, weights, gathered });
   for (const operation of analysis.operations) {
     const chain = fused.get(operation);
     if (!chain) lowerOne(lowering, operation, kernels);

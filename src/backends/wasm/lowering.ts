@@ -7,6 +7,7 @@ import { DendraError } from '../../base/errors.js';
 import { type Analysis, differentiated } from '../../graph/program.js';
 import type { BackwardOperation, ForwardOperation, Operation, Tensor } from '../../graph/tensor.js';
 import type { WeightSource } from './fusion.js';
+import type { GradientPiece } from './gathered.js';
 import { checkEventsStep } from './kernels/events.js';
 import { packStep, reduceStep, unpackStep } from './kernels/layouts.js';
 import { cutOf, type Lanes, lanesOf, rowsPerGroup, samplesOf, shareOf, shareTasks } from './layout.js';
@@ -34,6 +35,15 @@ interface Homes {
 /** Where variables are: their fixed place in the session's memory. */
 export type VariablePlaces = (name: string, shape: Shape) => { at: number };
 
+/** A matrix [rows, columns] as the sum of its groups' parts (or as it is): in rows, or in columns of `columnWords` each. */
+export interface Parts {
+  readonly region: Region;
+  readonly columnWords?: number;
+}
+
+/** More parts than these are added beforehand. */
+const mostParts = 8;
+
 export class Lowering {
   readonly steps: Step[] = [];
   readonly hostWrites: HostWrite[] = [];
@@ -57,16 +67,27 @@ export class Lowering {
   readonly #places: VariablePlaces;
   readonly #preferRows: boolean;
   readonly #weights: ReadonlyMap<Tensor, WeightSource>;
+  readonly #gathered: ReadonlyMap<Tensor, readonly GradientPiece[]>;
+  /** what gradients are gathered from, and the parts of it once they are known */
+  readonly #parts = new Map<Tensor, Parts | undefined>();
 
   /**
    * @param preferRows whether every operation that can runs in rows, as tests want it
    * @param weights of linear layers whose weights are not made
+   * @param gathered pieces of gradients that are not made
    */
   constructor(
     analysis: Analysis,
     places: VariablePlaces,
-    { preferRows, weights }: { preferRows: boolean; weights: ReadonlyMap<Tensor, WeightSource> },
+    options: {
+      preferRows: boolean;
+      weights: ReadonlyMap<Tensor, WeightSource>;
+      gathered: ReadonlyMap<Tensor, readonly GradientPiece[]>;
+    },
   ) {
+    const { preferRows, weights, gathered } = options;
+    this.#gathered = gathered;
+    for (const { source } of [...gathered.values()].flat()) this.#parts.set(source, undefined);
     this.#preferRows = preferRows;
     this.#weights = weights;
     this.kept = differentiated(analysis.operations);
@@ -253,7 +274,28 @@ export class Lowering {
    */
   writeSum(tensor: Tensor, lanes: Lanes): { part: Region; finish: () => void } {
     const part: Region = { words: sizeOf(tensor.shape), lanes };
-    return { part, finish: () => this.steps.push(this.#reduce(part, tensor)) };
+    const finish = () => {
+      if (this.gathersParts(tensor, lanes)) this.#parts.set(tensor, { region: part });
+      else this.steps.push(this.#reduce(part, tensor));
+    };
+    return { part, finish };
+  }
+
+  /** Whether somebody adds the groups' parts of a tensor where they are: whoever makes them may leave them in columns. */
+  gathersParts(tensor: Tensor, lanes: Lanes): boolean {
+    return this.#parts.has(tensor) && lanes.groups <= mostParts;
+  }
+
+  /** Leaves the parts of a tensor that `gathersParts` in columns: region[k, n], with so many words from k to k + 1. */
+  leaveColumns(tensor: Tensor, region: Region, columnWords: number): void {
+    this.#parts.set(tensor, { region, columnWords });
+  }
+
+  /** The pieces of a gradient that is not made, with their parts. */
+  piecesOf(gradient: Tensor): (GradientPiece & { readonly parts: Parts })[] | undefined {
+    return this.#gathered
+      .get(gradient)
+      ?.map((piece) => ({ ...piece, parts: this.#parts.get(piece.source) ?? { region: this.plain(piece.source) } }));
   }
 
   /** to = the sum of the groups' parts, in their order. */

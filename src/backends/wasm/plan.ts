@@ -155,14 +155,15 @@ export class WasmPlan<Name extends string> implements Plan<Name> {
       const rows = events.shape[0] * events.shape[1];
       requireRisingOffsets(name, events, rows);
       const count = events.offsets[rows];
-      const at = this.#roomFor(name, count);
+      const { at, room } = this.#roomFor(name, count);
+      const values = at + room * 4;
       const start = this.#wordOf(offsets) as number;
       const head = this.#wordOf(heads) as number;
       heap.ints.set(events.offsets, start);
       heap.ints.set(events.channels.subarray(0, count), at / 4);
-      heap.floats.set(events.values.subarray(0, count), at / 4 + count);
+      heap.floats.set(events.values.subarray(0, count), values / 4);
       heap.ints[head] = at;
-      heap.ints[head + 1] = at + count * 4;
+      heap.ints[head + 1] = values;
     }
     const { floats, ints } = heap;
     for (const [name, region] of this.#lowering.fedRegions) {
@@ -178,14 +179,15 @@ export class WasmPlan<Name extends string> implements Plan<Name> {
     }
   }
 
-  #roomFor(name: string, count: number): number {
+  #roomFor(name: string, count: number): { room: number; at: number } {
     const known = this.#eventRoom.get(name);
-    if (known && known.room >= count) return known.at;
+    if (known && known.room >= count) return known;
     if (known) this.#host.heap.free(known.at);
-    const room = Math.ceil(count * 1.25) + 1024;
-    const at = this.#host.heap.allocate(room * 8);
-    this.#eventRoom.set(name, { room, at });
-    return at;
+    // Whole lines: to where it is not aligned like its source, a copy into shared memory goes byte by byte.
+    const room = Math.ceil((count * 1.25 + 1024) / 16) * 16;
+    const fresh = { room, at: this.#host.heap.allocate(room * 8) };
+    this.#eventRoom.set(name, fresh);
+    return fresh;
   }
 
   #read(names: readonly Name[] = [...this.#outputs.keys()]): Outputs<Name> {

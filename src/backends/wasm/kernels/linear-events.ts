@@ -5,6 +5,7 @@
  */
 import type { Tensor } from '../../../graph/tensor.js';
 import {
+  evenTiles,
   type F32,
   type FunctionBuilder,
   f32,
@@ -20,6 +21,9 @@ import type { Emission, Region } from '../steps.js';
 import { storeLanes } from './rows.js';
 import { shareRows } from './shares.js';
 import { forVectors, transpose, vectorsIn } from './vectors.js';
+
+/** The most vectors of a row whose sums are made in one go: more, with what is added, would not stay in registers. */
+const largestPiece = 7;
 
 /** Words of a row, filled up to whole vectors. */
 const padded = (width: number) => 4 * vectorsIn(width);
@@ -80,6 +84,13 @@ function columnsOf(l: Lowering, weight: Tensor): Region {
   return columns;
 }
 
+interface EventRange {
+  readonly at: Local<'i32'>;
+  readonly end: Local<'i32'>;
+  /** bytes from an event's channel to its value */
+  readonly toValue: I32;
+}
+
 interface Walk {
   readonly lanes: Lanes;
   readonly steps: number;
@@ -87,9 +98,9 @@ interface Walk {
   readonly rows: Region;
   readonly width: number;
   /** Called before the events of a step; `row` points at its feature 0, at the first of the four samples. */
-  beforeStep(row: I32): void;
-  /** One event of the sample in `lane` of the vector. */
-  event(lane: number, channel: I32, value: F32): void;
+  beforeStep?(row: I32): void;
+  /** The events of the sample in `lane` of the vector: those from `at` to `end`, pointers to channels. */
+  events(lane: number, range: EventRange): void;
   afterStep?(row: I32): void;
 }
 
@@ -113,17 +124,12 @@ function forStepsOfFour({ f, pointer, group }: Emission, events: EventRegions, w
       });
       const row = f.let(i32.add(pointer(walk.rows), vector * 16));
       f.forRange(0, steps, 1, () => {
-        walk.beforeStep(row);
+        walk.beforeStep?.(row);
         walkers.forEach(({ inside, offset, at }, lane) => {
           f.if(inside, () => {
             const end = f.let(i32.add(channels, i32.shl(i32.load(offset, 4), 2)));
-            f.while(
-              () => i32.ltU(at, end),
-              () => {
-                walk.event(lane, f.let(i32.load(at)), f.let(f32.load(i32.add(at, toValue))));
-                f.add(at, 4);
-              },
-            );
+            walk.events(lane, { at, end, toValue });
+            f.set(at, end);
             f.add(offset, 4);
           });
         });
@@ -132,6 +138,21 @@ function forStepsOfFour({ f, pointer, group }: Emission, events: EventRegions, w
       });
     });
   }
+}
+
+function forRange(
+  f: FunctionBuilder,
+  { at, end, toValue }: EventRange,
+  event: (channel: I32, value: I32) => void,
+): void {
+  const next = f.let(at);
+  f.while(
+    () => i32.ltU(next, end),
+    () => {
+      event(f.let(i32.load(next)), f.let(i32.add(next, toValue)));
+      f.add(next, 4);
+    },
+  );
 }
 
 /** row[n] += value · column[n] for whole vectors */
@@ -180,27 +201,39 @@ export function linearEvents(
     const { f, pointer } = e;
     const rows = pointer(scratch);
     const matrix = pointer(columns);
+    const biases = bias && pointer(bias);
+    // Lanes without a sample stay zero.
+    f.fill(rows, 0, scratch.words * 4);
     const laneBytes = lanes.width * 4;
     forStepsOfFour(e, events, {
       lanes,
       steps,
       rows: target,
       width,
-      beforeStep() {
-        for (let lane = 0; lane < 4; lane++) {
-          const row = i32.add(rows, lane * rowWords * 4);
-          if (!bias || width < rowWords) f.fill(row, 0, rowWords * 4);
-          if (bias) f.copy(row, pointer(bias), width * 4);
+      // Piece by piece, so that sums stay in registers.
+      events(lane, range) {
+        let before = 0;
+        for (const { size, times } of evenTiles(rowWords / 4, largestPiece)) {
+          const piece = f.let(i32.const(before));
+          f.forRange(0, times, 1, () => {
+            const row = f.let(i32.add(piece, i32.add(rows, lane * rowWords * 4)));
+            const weights = f.let(i32.add(piece, matrix));
+            const start = biases && f.let(i32.add(piece, biases));
+            const sums = Array.from({ length: size }, (_, k) => f.let(start ? v128.load(start, k * 16) : f.all(0)));
+            forRange(f, range, (channel, value) => {
+              const factor = f.let(v128.load32Splat(value));
+              const column = f.let(i32.add(weights, i32.mul(channel, rowWords * 4)));
+              sums.forEach((sum, k) => {
+                f.set(sum, f.madd(factor, v128.load(column, k * 16), sum));
+              });
+            });
+            sums.forEach((sum, k) => {
+              f.store(row, sum, k * 16);
+            });
+            f.add(piece, size * 16);
+          });
+          before += size * times * 16;
         }
-      },
-      event(lane, channel, value) {
-        emitAddScaled(
-          f,
-          i32.add(rows, lane * rowWords * 4),
-          i32.add(matrix, i32.mul(channel, rowWords * 4)),
-          value,
-          width,
-        );
       },
       afterStep(row) {
         f.scope(() => {
@@ -252,10 +285,11 @@ export function linearEventsGradient(l: Lowering, x: Tensor, dy: Region, dWeight
   const width = dWeight.shape[0];
   const rowWords = padded(width);
   const events = l.events(x);
-  const { part, finish } = l.writeSum(dWeight, lanes);
   const scratch = l.region(4 * rowWords, lanes);
   const sums = l.region(depth * rowWords, lanes);
-  l.step('linear dW events', lanes, [events.offsets, events.heads, dy], [part, scratch, sums], (e) => {
+  const inColumns = l.gathersParts(dWeight, lanes);
+  const sum = inColumns ? undefined : l.writeSum(dWeight, lanes);
+  l.step('linear dW events', lanes, [events.offsets, events.heads, dy], [sum?.part, scratch, sums], (e) => {
     const { f, pointer } = e;
     const rows = pointer(scratch);
     const matrix = pointer(sums);
@@ -278,17 +312,15 @@ export function linearEventsGradient(l: Lowering, x: Tensor, dy: Region, dWeight
           });
         });
       },
-      event(lane, channel, value) {
-        emitAddScaled(
-          f,
-          i32.add(matrix, i32.mul(channel, rowWords * 4)),
-          i32.add(rows, lane * rowWords * 4),
-          value,
-          width,
-        );
+      events(lane, range) {
+        const row = i32.add(rows, lane * rowWords * 4);
+        forRange(f, range, (channel, value) => {
+          emitAddScaled(f, i32.add(matrix, i32.mul(channel, rowWords * 4)), row, f32.load(value), width);
+        });
       },
     });
-    emitRows(f, matrix, pointer(part), width, depth);
+    if (sum) emitRows(f, matrix, pointer(sum.part), width, depth);
   });
-  finish();
+  if (sum) sum.finish();
+  else l.leaveColumns(dWeight, sums, rowWords);
 }

@@ -4,8 +4,20 @@
  */
 import type { ForwardOperation, Tensor } from '../../../graph/tensor.js';
 import type { AdamAttributes } from '../../../ops/optimisers.js';
-import { type FunctionBuilder, f32, f32x4, f64, f64x2, i32x4, type V128, v128 } from '../../../runtime/wasm/index.js';
+import {
+  type FunctionBuilder,
+  f32,
+  f32x4,
+  f64,
+  f64x2,
+  type I32,
+  i32x4,
+  type V128,
+  v128,
+} from '../../../runtime/wasm/index.js';
 import type { Kernel, Lowering } from '../lowering.js';
+import type { Emission } from '../steps.js';
+import { gatheredStep } from './gathered.js';
 import { elementStep } from './shares.js';
 import { flush } from './vectors.js';
 
@@ -34,13 +46,39 @@ function optimiser(
       const listed = (record: ForwardOperation['inputs'], key: string) => record[key] as List;
       const results = outputs as ForwardOperation['inputs'];
       listed(inputs, 'parameters').forEach((parameter, k) => {
-        const from = [
-          parameter,
-          listed(inputs, 'gradients')[k],
-          listed(inputs, 'first')[k],
-          listed(inputs, 'second')[k],
-        ].map((tensor) => l.plain(tensor));
+        const gradient = listed(inputs, 'gradients')[k];
+        const states = [parameter, listed(inputs, 'first')[k], listed(inputs, 'second')[k]].map((one) => l.plain(one));
         const to = ['parameters', 'first', 'second'].map((key) => l.writePlain(listed(results, key)[k]));
+        /** To be called before a loop: gives the update of a vector, from the pointers of `states` and `to`. */
+        const prepare = ({ f, pointer, at }: Emission) => {
+          const start = at(numbers);
+          const splats = Array.from({ length: count }, (_, i) =>
+            f.let(v128.load32Splat(start.base, start.offset + i * 4)),
+          );
+          const factor = scale && f.let(v128.load32Splat(pointer(scale)));
+          return (from: readonly I32[], targets: readonly I32[], gradient: V128, offset: number) => {
+            const [p, m, v] = from.map((one) => f.let(v128.load(one, offset)));
+            const g = factor ? f.let(f32x4.mul(gradient, factor)) : gradient;
+            const next = update(f, { p, g, m, v, scalars: splats }, settings);
+            f.store(targets[0], next.p, offset);
+            f.store(targets[1], next.m, offset);
+            f.store(targets[2], next.v, offset);
+          };
+        };
+        const pieces = l.piecesOf(gradient);
+        if (pieces) {
+          gatheredStep(l, {
+            label: `${name} gathered`,
+            like: gradient,
+            pieces,
+            states,
+            to,
+            reads: [numbers, scale],
+            prepare,
+          });
+          return;
+        }
+        const from = [l.plain(gradient), ...states];
         elementStep(l, {
           label: name,
           like: parameter,
@@ -49,21 +87,11 @@ function optimiser(
           reads: [...from, numbers, scale],
           writes: to,
           unroll: 2,
-          emit({ f, pointer, at }, pointers) {
-            const start = at(numbers);
-            const splats = Array.from({ length: count }, (_, i) =>
-              f.let(v128.load32Splat(start.base, start.offset + i * 4)),
-            );
-            const factor = scale && f.let(v128.load32Splat(pointer(scale)));
-            const targets = pointers.slice(from.length);
-            return (offset) => {
-              const [p, gradient, m, v] = from.map((_, i) => f.let(v128.load(pointers[i], offset)));
-              const g = factor ? f.let(f32x4.mul(gradient, factor)) : gradient;
-              const next = update(f, { p, g, m, v, scalars: splats }, settings);
-              f.store(targets[0], next.p, offset);
-              f.store(targets[1], next.m, offset);
-              f.store(targets[2], next.v, offset);
-            };
+          emit(emission, pointers) {
+            const { f } = emission;
+            const step = prepare(emission);
+            const [first, ...others] = pointers;
+            return (offset) => step(others.slice(0, 3), others.slice(3), f.let(v128.load(first, offset)), offset);
           },
         });
       });

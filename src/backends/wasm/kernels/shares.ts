@@ -6,9 +6,13 @@ import type { Lowering } from '../lowering.js';
 import type { Emission, Region } from '../steps.js';
 import { forVectors, vectorsIn } from './vectors.js';
 
-/** The rows of this task: the first, and how many. */
+/**
+ * The rows of this task: the first, and how many. Every second task is a thread's own where there are two: neighbours in
+ * rows are then its own too (0 2 1 3, 4 6 5 7, …), and a cache line that both use stays with it.
+ */
 export function shareRows({ f, group }: Emission, { rows, each }: Share): { first: Local<'i32'>; count: Local<'i32'> } {
-  const first = f.let(i32.mul(group, each));
+  const turned = i32.or(i32.shl(i32.and(group, 1), 1), i32.and(i32.shrU(group, 1), 1));
+  const first = f.let(i32.mul(i32.or(i32.and(group, ~3), turned), each));
   const left = f.let(i32.sub(rows, first));
   const some = f.let(select(i32.ltS(left, each), left, i32.const(each)));
   return { first, count: f.let(select(i32.gtS(some, 0), some, i32.const(0))) };
