@@ -60,7 +60,7 @@ export const trainFlags = {
     learnTau: negatable('learn the memory timescales; preset no, paper yes'),
   }),
   ...grouped('Training', {
-    steps: whole('updates; preset 20000, beginning with a trained neuron 6000, script 350000, paper 342000', {
+    steps: whole('updates; preset 20000, beginning with a trained neuron 3000, script 350000, paper 342000', {
       minimum: 1,
       maximum: 1e9,
     }),
@@ -71,7 +71,7 @@ export const trainFlags = {
       wholeMs: true,
     }),
     learningRate: real(
-      'highest learning rate of Adam; preset 2e-3, beginning with a trained neuron 3e-4, others 5e-4',
+      'highest learning rate of Adam; preset 2e-3, beginning with a trained neuron 1e-4, others 5e-4',
       { above: 0 },
     ),
     schedule: choice('of the learning rate; preset cosine', scheduleNames),
@@ -79,7 +79,7 @@ export const trainFlags = {
     clip: real('largest norm of the gradient, 0 for any; preset 0, jax2026 1', { minimum: 0 }),
     inputDropout: real('share of the input spikes left out while training; preset 0', { minimum: 0, maximum: 0.999 }),
     segmentJitter: real(
-      'spread of a random shift of input spikes to nearby segments, in segments; preset 3, beginning with a trained neuron 1.5, others 0',
+      'spread of a random shift of input spikes to nearby segments, in segments; preset 3, beginning with a trained neuron 1, others 0',
       {
         minimum: 0,
         maximum: 639,

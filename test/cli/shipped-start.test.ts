@@ -27,7 +27,7 @@ test('recordings of a cell that a shipped neuron explains: it is the first, and 
   assert.is(startFrom, shipped);
   assert.is(parameters, 8002);
   const { augmentation, weightPenalty } = settingsOf('known');
-  assert.equal(augmentation, { segmentJitter: 1.5 });
+  assert.equal(augmentation, { segmentJitter: 1 });
   assert.is(weightPenalty, 0);
   const evaluated = jsonOf(await dendra(['eval', join(folder, 'known'), '--data', mini('valid'), '--json']));
   const before = jsonOf(await dendra(['eval', shipped, '--data', mini('valid'), '--json']));

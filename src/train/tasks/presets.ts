@@ -53,9 +53,9 @@ export const neuronIOTraining: Readonly<Record<ElmPresetName, NeuronIOTraining>>
 
 /** What `surrogate` does otherwise where it begins with a trained neuron: small steps, and few, so that it keeps what it knows. */
 const refinement: Partial<NeuronIOTraining> = {
-  learningRate: 3e-4,
-  steps: 6000,
-  augmentation: { segmentJitter: 1.5 },
+  learningRate: 1e-4,
+  steps: 3000,
+  augmentation: { segmentJitter: 1 },
   weightPenalty: 0,
 };
 
