@@ -1,5 +1,7 @@
 /** @file `dendra eval --task tokens`: how well a language model predicts the next token of what files hold. */
+
 import type { BackendChoice } from '../backends/index.js';
+import { breather } from '../base/breather.js';
 import type { SessionOptions } from '../graph/index.js';
 import type { TokenIds } from '../mamba/index.js';
 import { loadMamba } from './models.js';
@@ -38,7 +40,9 @@ export async function evalTokens(options: EvalTokensOptions): Promise<TokenScore
   try {
     let total = 0;
     let tokens = 0;
+    const breathe = breather();
     for (const [k, ids] of batches.entries()) {
+      await breathe();
       options.signal?.throwIfAborted();
       const scored = await runner.loss(ids);
       total += scored.loss * scored.tokens;

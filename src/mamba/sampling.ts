@@ -1,4 +1,5 @@
 /** @file Choosing the next token: greedy, or drawn from softmax(logits / temperature) cut to the likeliest. */
+import { breather } from '../base/breather.js';
 import { inputError, requireInteger, requireNumber } from '../base/errors.js';
 import { Stream } from '../base/random.js';
 import type { MambaRunner } from './runner.js';
@@ -71,7 +72,9 @@ export async function* generate(
   const ids = { shape: [1, prompt.length], data: Int32Array.from(prompt) };
   const context = options.state ? undefined : await runner.context(ids);
   let { logits, state } = await runner.forward(ids, { state: options.state, context, logits: 'last' });
+  const breathe = breather();
   for (let k = 0; k < tokens && logits; k++) {
+    await breathe();
     signal?.throwIfAborted();
     const token = sampleToken(logits.data, new Stream(seed, 'mamba.generate', k).uniform(), options);
     if (token === stop) return;

@@ -7,10 +7,10 @@
  * parameters and the running mean of the loss all stay on the backend. The mean loss comes back every few steps.
  */
 import type { NumericTensor } from '../base/arrays.js';
+import { breather } from '../base/breather.js';
 import { DendraError, inputError, requireInteger } from '../base/errors.js';
 import { prefetched } from '../data/prefetch.js';
 import { compile, type Execution, type Session } from '../graph/index.js';
-import { breather } from './breather.js';
 import { type Checkpoint, loadCheckpoint, saveCheckpoint } from './checkpoint.js';
 import { checkPlan, type TrainingPlan } from './plan.js';
 import type { Progress } from './progress.js';

@@ -185,6 +185,20 @@ test('generation goes on from a prompt, the same for a seed, and stops', async (
   runner.dispose();
 });
 
+test('a timer can interrupt a generation on a CPU backend', async () => {
+  const model = MambaModel.create({ vocabulary: 13, width: 8, layers: 1 }, 5);
+  const runner = await model.open({ backend: 'wasm', threads: 1 });
+  const control = new AbortController();
+  const timer = setTimeout(() => control.abort(new Error('stopped by a timer')), 20);
+  let tokens = 0;
+  await throws(async () => {
+    for await (const _ of generate(runner, [3], { tokens: 200_000, signal: control.signal })) tokens++;
+  }, /stopped by a timer/);
+  clearTimeout(timer);
+  assert.ok(tokens > 0 && tokens < 200_000, `${tokens} tokens`);
+  runner.dispose();
+});
+
 test('a model too large for any memory is refused by the option that makes it so', async () => {
   const create = (options: object) => () => MambaModel.create({ vocabulary: 16, ...options });
   await throws(

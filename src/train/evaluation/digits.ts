@@ -1,9 +1,10 @@
 /** @file Scoring a classifier on spoken digits: accuracy, cross-entropy and the confusion matrix over fixed batches. */
+
+import { breather } from '../../base/breather.js';
 import { DendraError, inputError } from '../../base/errors.js';
 import type { Events } from '../../base/events.js';
 import { type DigitBatches, type SpokenDigits, shdAddingBatches, shdBatches } from '../../data/index.js';
 import { compile, type Feeds, input, type Session } from '../../graph/index.js';
-import { breather } from '../breather.js';
 import type { Classifier } from '../classifier.js';
 import { confusionMatrix } from '../metrics/index.js';
 import type { Tensors } from '../task.js';

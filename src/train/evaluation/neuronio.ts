@@ -3,11 +3,12 @@
  * is aligned to the recorded mean and deviation, simulations with unphysiologically many spikes and the first 500 ms
  * are left out, and spikes are scored by ROC, the soma in mV.
  */
+
+import { breather } from '../../base/breather.js';
 import { DendraError, inputError, requireInteger } from '../../base/errors.js';
 import type { Events } from '../../base/events.js';
 import { roundToHalf } from '../../base/float16.js';
 import { type LabelKind, type NeuronIODataset, spikeLabels, windowEvents } from '../../data/index.js';
-import { breather } from '../breather.js';
 import { areaUnder, aucAt, explainedVariance, mae, type Roc, rmse, rocOf, truePositivesAt } from '../metrics/index.js';
 import { evaluationWindows } from './windows.js';
 

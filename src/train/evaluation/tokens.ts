@@ -2,6 +2,7 @@
  * @file Scoring a token model on a task: at any length, in memory bounded by the chunk, since chunks carry the state.
  */
 import type { FloatArray } from '../../base/arrays.js';
+import { breather } from '../../base/breather.js';
 import { DendraError, requireInteger } from '../../base/errors.js';
 import type { TokenBatch, TokenSource } from '../../data/index.js';
 import { compile, input, type Session, type Tensor } from '../../graph/index.js';
@@ -16,7 +17,6 @@ import {
   type TokenIds,
   traceMamba,
 } from '../../mamba/index.js';
-import { breather } from '../breather.js';
 import type { Tensors } from '../task.js';
 
 export interface TokenScores {
