@@ -41,7 +41,7 @@ async function begun(
   settings: FitNeuronIOOptions,
   { note, signal }: Pick<Call, 'note' | 'signal'>,
 ): Promise<FitNeuronIOOptions> {
-  if (flags.startFrom !== undefined || (flags.preset ?? 'surrogate') !== 'surrogate') return settings;
+  if (!flags.data || flags.startFrom !== undefined || (flags.preset ?? 'surrogate') !== 'surrogate') return settings;
   const { shippedStart } = await import('../shipped-start.js');
   const startFrom = await shippedStart(settings, note, signal);
   return startFrom === undefined ? settings : fitOptions(flags, { startFrom });
