@@ -6,7 +6,7 @@ import type { Tensor } from '../../../graph/tensor.js';
 import { type FunctionBuilder, f32x4, type I32, i32, type Local, select, v128 } from '../../../runtime/wasm/index.js';
 import type { Kernel, Lowering } from '../lowering.js';
 import type { Region } from '../steps.js';
-import { writeZeros } from './elementwise.js';
+import { writeZeros } from './place.js';
 import { loopVectors, type RowEmission, rowStep, storeLanes } from './rows.js';
 
 interface Sizes {

@@ -3,7 +3,7 @@ import type { Tensor } from '../../../graph/tensor.js';
 import type { MemoryDecayAttributes } from '../../../ops/memory-decay.js';
 import { type FunctionBuilder, f32x4, f64x2, type V128, v128, wasmMath } from '../../../runtime/wasm/index.js';
 import type { Kernel } from '../lowering.js';
-import { writeZeros } from './elementwise.js';
+import { writeZeros } from './place.js';
 
 /** Two elements a turn; regions are padded, so an odd count may write one more. */
 function forPairs(

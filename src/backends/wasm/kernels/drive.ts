@@ -11,8 +11,8 @@ import type { Lanes } from '../layout.js';
 import type { Kernel, Lowering } from '../lowering.js';
 import type { Emission, Region } from '../steps.js';
 import { bandedDrive, bandedWeightGradient, bandOf } from './drive-banded.js';
-import { writeZeros } from './elementwise.js';
 import { besideLanes, forEvents } from './events.js';
+import { writeZeros } from './place.js';
 import { sumLanes } from './vectors.js';
 
 interface Slots {

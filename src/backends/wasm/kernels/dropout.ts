@@ -19,7 +19,7 @@ import {
 import { type Lanes, samplesOf } from '../layout.js';
 import type { Kernel, Lowering } from '../lowering.js';
 import type { Region } from '../steps.js';
-import { writeZeros } from './elementwise.js';
+import { writeZeros } from './place.js';
 
 /** y = x · mask / (1 − rate): forward of x, backward of dy. */
 function dropStep(l: Lowering, forward: ForwardOperation, from: Region, to: Region, lanes: Lanes): void {

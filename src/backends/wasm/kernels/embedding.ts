@@ -3,7 +3,7 @@ import { sizeOf } from '../../../base/arrays.js';
 import type { Tensor } from '../../../graph/tensor.js';
 import { type FunctionBuilder, f32x4, i32, type Local, v128 } from '../../../runtime/wasm/index.js';
 import type { Kernel } from '../lowering.js';
-import { writeZeros } from './elementwise.js';
+import { writeZeros } from './place.js';
 import { loopVectors, rowStep, storeLanes } from './rows.js';
 
 /** Columns of a group: a cache line. */

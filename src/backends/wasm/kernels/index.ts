@@ -1,10 +1,11 @@
 /** @file The kernels, by primitive name: one line to add one. */
 import type { Kernel } from '../lowering.js';
+import { add, keepAbove, multiply } from './binary.js';
 import { causalConv } from './causal-conv.js';
 import { memoryDecay } from './decay.js';
 import { synapticDrive } from './drive.js';
 import { dropout } from './dropout.js';
-import { activation, add, interpolate, keepAbove, multiply, scale, sum } from './elementwise.js';
+import { activation, interpolate, scale, sum } from './elementwise.js';
 import { elmScan } from './elm-scan/index.js';
 import { embedding } from './embedding.js';
 import { linear } from './linear.js';

@@ -19,7 +19,7 @@ import {
   v128,
 } from '../../../runtime/wasm/index.js';
 import type { Lowering } from '../lowering.js';
-import { writeZeros } from './elementwise.js';
+import { writeZeros } from './place.js';
 import { columnSums } from './row-sums.js';
 import { rowStep, storeLanes } from './rows.js';
 import { sumLanesOfFour, transpose } from './vectors.js';

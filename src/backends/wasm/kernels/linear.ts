@@ -4,9 +4,9 @@ import { type FunctionBuilder, f32x4, type I32, i32, v128 } from '../../../runti
 import { type Lanes, sequenceOf } from '../layout.js';
 import type { Kernel, Lowering } from '../lowering.js';
 import type { Region } from '../steps.js';
-import { writeZeros } from './elementwise.js';
 import { linearEvents, linearEventsGradient } from './linear-events.js';
 import { linearRows, linearRowsBackward } from './linear-rows.js';
+import { writeZeros } from './place.js';
 import { blockSteps, emitLaneSums, emitOuterProduct, emitProduct, forBlocks } from './products.js';
 import { sumLanes } from './vectors.js';
 

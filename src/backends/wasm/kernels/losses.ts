@@ -17,7 +17,7 @@ import {
 import type { Lanes } from '../layout.js';
 import type { Kernel, Lowering } from '../lowering.js';
 import type { Region } from '../steps.js';
-import { writeZeros } from './elementwise.js';
+import { writeZeros } from './place.js';
 import { softmaxRowsGradient, softmaxRowsLoss } from './softmax-rows.js';
 import { laneMask, sumLanes } from './vectors.js';
 

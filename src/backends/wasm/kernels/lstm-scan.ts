@@ -17,7 +17,7 @@ import {
 import type { Lanes } from '../layout.js';
 import type { Kernel, Lowering } from '../lowering.js';
 import type { Emission, Region } from '../steps.js';
-import { writeZeros } from './elementwise.js';
+import { writeZeros } from './place.js';
 import { blockSteps, emitLaneSums, emitOuterProduct, emitProduct } from './products.js';
 import { flush } from './vectors.js';
 

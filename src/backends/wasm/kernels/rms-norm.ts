@@ -4,7 +4,7 @@ import type { Tensor } from '../../../graph/tensor.js';
 import type { RmsNormAttributes } from '../../../ops/rms-norm.js';
 import { type FunctionBuilder, f32, f32x4, i32x4, type Local, type V128, v128 } from '../../../runtime/wasm/index.js';
 import type { Kernel } from '../lowering.js';
-import { writeZeros } from './elementwise.js';
+import { writeZeros } from './place.js';
 import { loopVectors, rowStep, storeLanes } from './rows.js';
 import { sumLanes } from './vectors.js';
 

@@ -6,7 +6,7 @@ import { i32, v128 } from '../../../runtime/wasm/index.js';
 import { samplesOf, shareOf } from '../layout.js';
 import type { Kernel, Lowering } from '../lowering.js';
 import type { Region } from '../steps.js';
-import { writeZeros } from './elementwise.js';
+import { writeZeros } from './place.js';
 import { loopVectors, rowStep, storeLanes } from './rows.js';
 import { shareRows } from './shares.js';
 

@@ -2,7 +2,7 @@
 import type { Tensor } from '../../../graph/tensor.js';
 import { type FunctionBuilder, f32x4, v128 } from '../../../runtime/wasm/index.js';
 import type { Kernel } from '../lowering.js';
-import { writeZeros } from './elementwise.js';
+import { writeZeros } from './place.js';
 import { flush, sumLanes } from './vectors.js';
 
 /** Runs `body` for tiles of neighbouring vectors of a row of `vectors` vectors. */

@@ -4,7 +4,7 @@
  */
 import type { Tensor } from '../../../../graph/tensor.js';
 import type { Kernel } from '../../lowering.js';
-import { writeZeros } from '../elementwise.js';
+import { writeZeros } from '../place.js';
 import { scanBackward } from './backward.js';
 import { scanForward } from './forward.js';
 

@@ -3,7 +3,7 @@ import type { Tensor } from '../../../../graph/tensor.js';
 import type { SynapticDriveAttributes } from '../../../../ops/synaptic-drive.js';
 import type { ProjectedDrive } from '../../fusion.js';
 import type { Lowering } from '../../lowering.js';
-import { writeZeros } from '../elementwise.js';
+import { writeZeros } from '../place.js';
 import { type EventWalk, projectedBackward, projectedForward } from './events.js';
 import { type Projection, project, unproject } from './rows.js';
 

@@ -9,7 +9,7 @@ import type { BackwardOperation, Tensor } from '../../../../graph/tensor.js';
 import { f32x4, i32, type Local, v128, wasmMath } from '../../../../runtime/wasm/index.js';
 import type { Lowering } from '../../lowering.js';
 import type { Emission, Region } from '../../steps.js';
-import { writeZeros } from '../elementwise.js';
+import { writeZeros } from '../place.js';
 import { storeLanes } from '../rows.js';
 import { sumLanes, sumLanesOfFour } from '../vectors.js';
 import {
