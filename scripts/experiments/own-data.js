@@ -61,6 +61,7 @@ const trained = dendra(
   ...['train', 'neuronio', '--data', data, '--valid', chooses, '--memory', flags.memory, '--steps', flags.steps],
   ...['--start-from', 'new', '--activation', flags.activation],
   ...['--segment-jitter', flags.jitter, '--weight-penalty', '0'],
+  ...['--valid-every', String(Math.ceil(Number(flags.steps) / 12))],
   ...['--backend', flags.backend, '--seed', '1'],
   ...['--out', run],
   ...(existsSync(join(run, 'config.json')) ? ['--resume'] : []),

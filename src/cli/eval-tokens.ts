@@ -1,5 +1,4 @@
 /** @file `dendra eval --task tokens`: how well a language model predicts the next token of what files hold. */
-
 import type { BackendChoice } from '../backends/index.js';
 import { breather } from '../base/breather.js';
 import type { SessionOptions } from '../graph/index.js';

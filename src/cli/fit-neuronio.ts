@@ -11,13 +11,18 @@ import { counted } from './text.js';
 
 type Surroundings = Pick<Call, 'signal' | 'progress' | 'note'>;
 
-/** Fits, writes the run's figures and report, and tells what came out. */
+/**
+ * Fits, writes the run's figures and report, and tells what came out.
+ *
+ * @param settle the options, asked for once the run's folder is there to be given back where they can't be had
+ */
 export async function fitAndReport(
-  options: FitNeuronIOOptions,
+  settle: () => FitNeuronIOOptions | Promise<FitNeuronIOOptions>,
   place: RunPlace,
   around: Surroundings,
 ): Promise<Outcome> {
-  return inRunFolder(place, 'dendra train neuronio', around.note, () => fitThenReport(options, place, around));
+  const run = async () => fitThenReport(await settle(), place, around);
+  return inRunFolder(place, 'dendra train neuronio', around.note, run);
 }
 
 async function fitThenReport(

@@ -1,5 +1,5 @@
 /** Which neuron `train neuronio` begins with where the flags leave it open. */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { encodeNeuronIONpz } from '../../src/data/index.js';
 import { assert, suite, temporaryFolder } from '../harness.js';
@@ -58,6 +58,16 @@ test('a new neuron for recordings that the shipped one does not explain, and it 
   assert.is(ran.code, 0, ran.stderr);
   assert.match(ran.stderr, /begins anew: models\/l5pc-elm-20 explains -?\d+\.\d % of the voltage of 2 recordings/);
   assert.is(jsonOf(ran).startFrom, null);
+});
+
+test('data that can not be read leaves no folder behind', async () => {
+  const cwd = join(folder, 'spoilt');
+  mkdirSync(cwd);
+  writeFileSync(join(cwd, 'broken.npz'), 'not a zip');
+  const ran = await dendra(['train', 'neuronio', '--data', 'broken.npz', '--memory', '20', '--json'], { cwd });
+  assert.is(ran.code, 2, ran.stderr);
+  assert.match(jsonOf(ran).error.message, /broken\.npz/);
+  assert.equal(readdirSync(join(cwd, 'runs')), []);
 });
 
 test('a resumed run keeps the neuron that it began with', async () => {

@@ -40,6 +40,6 @@ export const quickstartCommand = command({
     const options = { ...settings, steps, seed, backend, data: [data], valid: [valid], ...sessionOptions(flags) };
     // The figures take a while to load; help and errors need not wait for them.
     const { fitAndReport } = await import('../fit-neuronio.js');
-    return fitAndReport(options, place, around);
+    return fitAndReport(() => options, place, around);
   },
 });

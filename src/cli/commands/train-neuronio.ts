@@ -27,11 +27,11 @@ export const trainNeuronIOCommand = command({
     await requireExisting({ data: flags.data, valid: flags.valid });
     const place = await runPlace(flags.out, flags.resume, 'neuronio');
     // The engine and the figures take a while to load; help and errors need not wait for them.
-    const options = place.earlier
-      ? fitOptions(flags, earlierSettings(place.earlier.config))
-      : await begun(flags, settings, around);
+    const { earlier } = place;
+    const settle = () =>
+      earlier ? fitOptions(flags, earlierSettings(earlier.config)) : begun(flags, settings, around);
     const { fitAndReport } = await import('../fit-neuronio.js');
-    return fitAndReport(options, place, around);
+    return fitAndReport(settle, place, around);
   },
 });
 
