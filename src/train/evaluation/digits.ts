@@ -1,5 +1,4 @@
 /** @file Scoring a classifier on spoken digits: accuracy, cross-entropy and the confusion matrix over fixed batches. */
-
 import { breather } from '../../base/breather.js';
 import { DendraError, inputError } from '../../base/errors.js';
 import type { Events } from '../../base/events.js';

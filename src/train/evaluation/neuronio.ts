@@ -3,7 +3,6 @@
  * is aligned to the recorded mean and deviation, simulations with unphysiologically many spikes and the first 500 ms
  * are left out, and spikes are scored by ROC, the soma in mV.
  */
-
 import { breather } from '../../base/breather.js';
 import { DendraError, inputError, requireInteger } from '../../base/errors.js';
 import type { Events } from '../../base/events.js';
